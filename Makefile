@@ -1,0 +1,33 @@
+# The only door: `make help` lists every target.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := libs/protos libs/common libs/devstack services/inventory services/gateway
+# The environment is made anew when a lock or a package's own file changes.
+INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.lock $(PACKAGES:%=%/pyproject.toml) | cksum | cut -d' ' -f1)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List every target
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED):
+	@echo "installing into $(VENV) (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 cannot make a virtual environment: install its venv module (Debian: python3-venv)"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index $(PACKAGES:%=-e %)
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+.PHONY: install
+install: $(INSTALLED) ## Install everything into .venv (the other targets do it by themselves)
+
+.PHONY: protos
+protos: $(INSTALLED) ## Write the stubs and descriptors anew from protos/
+	@$(BIN)/python libs/protos/generate.py
+
+.PHONY: lock
+lock: $(INSTALLED) ## Choose the newest versions of the dependencies and lock them with hashes
+	@for set in run dev; do (cd requirements && ../$(BIN)/uv pip compile --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet $$set.in -o $$set.lock); done

@@ -1,0 +1,66 @@
+"""Settings: the environment, read once, into frozen values; a wrong one refuses to start."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+from pydantic import AfterValidator, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "SMARTCITY_"
+
+
+def _host_and_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004
+        raise ValueError("must be HOST:PORT with a port from 1 to 65535")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_host_and_port)]
+"""HOST:PORT of a TCP listener or of a server to call."""
+
+
+class ServiceSettings(BaseSettings):
+    """What every process takes from `SMARTCITY_*`; a service adds its own fields."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    grpc_address: Address = "127.0.0.1:50051"
+    metrics_address: Address = "127.0.0.1:9101"
+    log_level: str = "INFO"
+    drain_s: float = 10.0
+    """How long calls in flight may take to end after SIGTERM."""
+
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def load(kind: type[Settings]) -> Settings:
+    """Return the settings of this process, or exit with 2 after naming every wrong variable."""
+    try:
+        return kind()
+    except ValidationError as error:
+        _refuse([_sentence(dict(problem)) for problem in error.errors(include_url=False)])
+
+
+def read_secret(path: Path) -> str:
+    """Return the secret that the file holds, without the line's end.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _sentence(problem: dict[str, object]) -> str:
+    place = problem["loc"]
+    name = "_".join(str(part) for part in place) if isinstance(place, tuple) else str(place)
+    given = "" if problem["type"] == "missing" else f" (it is {problem['input']!r})"
+    return f"{PREFIX}{name.upper()}: {problem['msg']}{given}"
+
+
+def _refuse(sentences: list[str]) -> NoReturn:
+    for sentence in sentences:
+        sys.stderr.write(f"wrong setting: {sentence}\n")
+    sys.exit(2)
