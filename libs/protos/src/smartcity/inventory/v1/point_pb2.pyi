@@ -63,58 +63,6 @@ NONE: Technology.ValueType  # 6
 """No line at all."""
 Global___Technology: _TypeAlias = Technology  # noqa: Y015
 
-class _ImportMode:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ImportModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportMode.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    IMPORT_MODE_UNSPECIFIED: _ImportMode.ValueType  # 0
-    """UPSERT."""
-    UPSERT: _ImportMode.ValueType  # 1
-    """Creates what is new and updates what exists. Cells of absent columns stay as they are."""
-    INSERT_ONLY: _ImportMode.ValueType  # 2
-    """Creates what is new and refuses a code that exists."""
-
-class ImportMode(_ImportMode, metaclass=_ImportModeEnumTypeWrapper):
-    """What an import may do with a code that exists."""
-
-IMPORT_MODE_UNSPECIFIED: ImportMode.ValueType  # 0
-"""UPSERT."""
-UPSERT: ImportMode.ValueType  # 1
-"""Creates what is new and updates what exists. Cells of absent columns stay as they are."""
-INSERT_ONLY: ImportMode.ValueType  # 2
-"""Creates what is new and refuses a code that exists."""
-Global___ImportMode: _TypeAlias = ImportMode  # noqa: Y015
-
-class _ExportFormat:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFormat.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    EXPORT_FORMAT_UNSPECIFIED: _ExportFormat.ValueType  # 0
-    """CSV."""
-    CSV: _ExportFormat.ValueType  # 1
-    """Comma-separated UTF-8 text with a byte-order mark, so that spreadsheets read it rightly."""
-    XLSX: _ExportFormat.ValueType  # 2
-    """A workbook (Office Open XML)."""
-    GEOJSON: _ExportFormat.ValueType  # 3
-    """RFC 7946; points without a location have a null geometry."""
-
-class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
-    """The forms in which points can be exported."""
-
-EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
-"""CSV."""
-CSV: ExportFormat.ValueType  # 1
-"""Comma-separated UTF-8 text with a byte-order mark, so that spreadsheets read it rightly."""
-XLSX: ExportFormat.ValueType  # 2
-"""A workbook (Office Open XML)."""
-GEOJSON: ExportFormat.ValueType  # 3
-"""RFC 7946; points without a location have a null geometry."""
-Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015
-
 @_typing.final
 class Point(_message.Message):
     """A service point."""

@@ -27,7 +27,7 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from smartcity.inventory.v1 import point_pb2 as smartcity_dot_inventory_dot_v1_dot_point__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+smartcity/inventory/v1/point_transfer.proto\x12\x16smartcity.inventory.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19google/api/httpbody.proto\x1a\"smartcity/inventory/v1/point.proto\"\x97\x02\n\x0cImportReport\x12\x11\n\tcommitted\x18\x01 \x01(\x08\x12\x11\n\trow_count\x18\x02 \x01(\x05\x12\x15\n\rcreated_count\x18\x03 \x01(\x05\x12\x15\n\rupdated_count\x18\x04 \x01(\x05\x12\x17\n\x0funchanged_count\x18\x05 \x01(\x05\x12\x30\n\x06\x65rrors\x18\x06 \x03(\x0b\x32 .smartcity.inventory.v1.RowError\x12\x34\n\x08warnings\x18\x07 \x03(\x0b\x32\".smartcity.inventory.v1.RowWarning\x12\x32\n\x07\x63hanges\x18\x08 \x03(\x0b\x32!.smartcity.inventory.v1.RowChange\"W\n\x08RowError\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"]\n\nRowWarning\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x10\n\x08point_id\x18\x02 \x01(\t\x12\x30\n\x07warning\x18\x03 \x01(\x0b\x32\x1f.smartcity.inventory.v1.Warning\"p\n\tRowChange\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x10\n\x08point_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x33\n\x06\x66ields\x18\x04 \x03(\x0b\x32#.smartcity.inventory.v1.FieldChange\"<\n\x0b\x46ieldChange\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\xbe\x01\n\rDuplicatePair\x12,\n\x05\x66irst\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12-\n\x06second\x18\x02 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x0f\n\x07reasons\x18\x03 \x03(\t\x12\x17\n\ndistance_m\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\x0fname_similarity\x18\x05 \x01(\x01\x42\r\n\x0b_distance_m\"\xf9\x01\n\x13ImportPointsRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^regions/[0-9]{2}\\.[0-9]{2}$\x12\"\n\x04\x66ile\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12:\n\x04mode\x18\x04 \x01(\x0e\x32\".smartcity.inventory.v1.ImportModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\nrequest_id\x18\x05 \x01(\tB\"\xbaH\x1fr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\xd8\x01\x01\"\xe3\x04\n\x13\x45xportPointsRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^regions/[0-9]{2}\\.[0-9]{2}$\x12>\n\x06\x66ormat\x18\x02 \x01(\x0e\x32$.smartcity.inventory.v1.ExportFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x43\n\x04kind\x18\x03 \x03(\x0e\x32\".smartcity.inventory.v1.Point.KindB\x11\xbaH\x0e\x92\x01\x0b\x10\x14\"\x07\x82\x01\x04\x10\x01 \x00\x12_\n\x08\x64istrict\x18\x04 \x01(\tBM\xbaHJrE2C^regions/[0-9]{2}\\.[0-9]{2}/districts/[0-9]{2}\\.[0-9]{2}\\.[0-9]{2}$\xd8\x01\x01\x12g\n\x07village\x18\x05 \x01(\tBV\xbaHSrN2L^regions/[0-9]{2}\\.[0-9]{2}/villages/[0-9]{2}\\.[0-9]{2}\\.[0-9]{2}\\.[0-9]{4}$\xd8\x01\x01\x12\x45\n\x05state\x18\x06 \x03(\x0e\x32#.smartcity.inventory.v1.Point.StateB\x11\xbaH\x0e\x92\x01\x0b\x10\x14\"\x07\x82\x01\x04\x10\x01 \x00\x12I\n\ntechnology\x18\x07 \x03(\x0e\x32\".smartcity.inventory.v1.TechnologyB\x11\xbaH\x0e\x92\x01\x0b\x10\x14\"\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\x03tag\x18\x08 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18(\x12\x17\n\x05query\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\xf8\x01\n\x1a\x46indDuplicatePointsRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^regions/[0-9]{2}\\.[0-9]{2}$\x12\\\n\x05point\x18\x02 \x01(\tBM\xbaHJrE2C^regions/[0-9]{2}\\.[0-9]{2}/points/[A-Za-z0-9][A-Za-z0-9._-]{0,62}$\xd8\x01\x01\x12+\n\ndistance_m\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x88\xb3@)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"g\n\x1b\x46indDuplicatePointsResponse\x12\x34\n\x05pairs\x18\x01 \x03(\x0b\x32%.smartcity.inventory.v1.DuplicatePair\x12\x12\n\ntotal_size\x18\x02 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+smartcity/inventory/v1/point_transfer.proto\x12\x16smartcity.inventory.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19google/api/httpbody.proto\x1a\"smartcity/inventory/v1/point.proto\"\xc3\x02\n\x0cImportReport\x12\x11\n\tcommitted\x18\x01 \x01(\x08\x12\x11\n\trow_count\x18\x02 \x01(\x05\x12\x15\n\rcreated_count\x18\x03 \x01(\x05\x12\x15\n\rupdated_count\x18\x04 \x01(\x05\x12\x17\n\x0funchanged_count\x18\x05 \x01(\x05\x12\x30\n\x06\x65rrors\x18\x06 \x03(\x0b\x32 .smartcity.inventory.v1.RowError\x12\x34\n\x08warnings\x18\x07 \x03(\x0b\x32\".smartcity.inventory.v1.RowWarning\x12\x32\n\x07\x63hanges\x18\x08 \x03(\x0b\x32!.smartcity.inventory.v1.RowChange\x12\x13\n\x0b\x65rror_count\x18\t \x01(\x05\x12\x15\n\rwarning_count\x18\n \x01(\x05\"W\n\x08RowError\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"]\n\nRowWarning\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x10\n\x08point_id\x18\x02 \x01(\t\x12\x30\n\x07warning\x18\x03 \x01(\x0b\x32\x1f.smartcity.inventory.v1.Warning\"p\n\tRowChange\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x10\n\x08point_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x33\n\x06\x66ields\x18\x04 \x03(\x0b\x32#.smartcity.inventory.v1.FieldChange\"<\n\x0b\x46ieldChange\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\xbe\x01\n\rDuplicatePair\x12,\n\x05\x66irst\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12-\n\x06second\x18\x02 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x0f\n\x07reasons\x18\x03 \x03(\t\x12\x17\n\ndistance_m\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\x0fname_similarity\x18\x05 \x01(\x01\x42\r\n\x0b_distance_m\"\xf9\x01\n\x13ImportPointsRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^regions/[0-9]{2}\\.[0-9]{2}$\x12\"\n\x04\x66ile\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12:\n\x04mode\x18\x04 \x01(\x0e\x32\".smartcity.inventory.v1.ImportModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\nrequest_id\x18\x05 \x01(\tB\"\xbaH\x1fr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\xd8\x01\x01\"\xe3\x04\n\x13\x45xportPointsRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^regions/[0-9]{2}\\.[0-9]{2}$\x12>\n\x06\x66ormat\x18\x02 \x01(\x0e\x32$.smartcity.inventory.v1.ExportFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x43\n\x04kind\x18\x03 \x03(\x0e\x32\".smartcity.inventory.v1.Point.KindB\x11\xbaH\x0e\x92\x01\x0b\x10\x14\"\x07\x82\x01\x04\x10\x01 \x00\x12_\n\x08\x64istrict\x18\x04 \x01(\tBM\xbaHJrE2C^regions/[0-9]{2}\\.[0-9]{2}/districts/[0-9]{2}\\.[0-9]{2}\\.[0-9]{2}$\xd8\x01\x01\x12g\n\x07village\x18\x05 \x01(\tBV\xbaHSrN2L^regions/[0-9]{2}\\.[0-9]{2}/villages/[0-9]{2}\\.[0-9]{2}\\.[0-9]{2}\\.[0-9]{4}$\xd8\x01\x01\x12\x45\n\x05state\x18\x06 \x03(\x0e\x32#.smartcity.inventory.v1.Point.StateB\x11\xbaH\x0e\x92\x01\x0b\x10\x14\"\x07\x82\x01\x04\x10\x01 \x00\x12I\n\ntechnology\x18\x07 \x03(\x0e\x32\".smartcity.inventory.v1.TechnologyB\x11\xbaH\x0e\x92\x01\x0b\x10\x14\"\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\x03tag\x18\x08 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\x10\x01\x18(\x12\x17\n\x05query\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\xf8\x01\n\x1a\x46indDuplicatePointsRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^regions/[0-9]{2}\\.[0-9]{2}$\x12\\\n\x05point\x18\x02 \x01(\tBM\xbaHJrE2C^regions/[0-9]{2}\\.[0-9]{2}/points/[A-Za-z0-9][A-Za-z0-9._-]{0,62}$\xd8\x01\x01\x12+\n\ndistance_m\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x88\xb3@)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"g\n\x1b\x46indDuplicatePointsResponse\x12\x34\n\x05pairs\x18\x01 \x03(\x0b\x32%.smartcity.inventory.v1.DuplicatePair\x12\x12\n\ntotal_size\x18\x02 \x01(\x05*F\n\nImportMode\x12\x1b\n\x17IMPORT_MODE_UNSPECIFIED\x10\x00\x12\n\n\x06UPSERT\x10\x01\x12\x0f\n\x0bINSERT_ONLY\x10\x02*M\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x07\n\x03\x43SV\x10\x01\x12\x08\n\x04XLSX\x10\x02\x12\x0b\n\x07GEOJSON\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -66,24 +66,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FINDDUPLICATEPOINTSREQUEST'].fields_by_name['distance_m']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\210\263@)\000\000\000\000\000\000\000\000'
   _globals['_FINDDUPLICATEPOINTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_FINDDUPLICATEPOINTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_IMPORTMODE']._serialized_start=2264
+  _globals['_IMPORTMODE']._serialized_end=2334
+  _globals['_EXPORTFORMAT']._serialized_start=2336
+  _globals['_EXPORTFORMAT']._serialized_end=2413
   _globals['_IMPORTREPORT']._serialized_start=164
-  _globals['_IMPORTREPORT']._serialized_end=443
-  _globals['_ROWERROR']._serialized_start=445
-  _globals['_ROWERROR']._serialized_end=532
-  _globals['_ROWWARNING']._serialized_start=534
-  _globals['_ROWWARNING']._serialized_end=627
-  _globals['_ROWCHANGE']._serialized_start=629
-  _globals['_ROWCHANGE']._serialized_end=741
-  _globals['_FIELDCHANGE']._serialized_start=743
-  _globals['_FIELDCHANGE']._serialized_end=803
-  _globals['_DUPLICATEPAIR']._serialized_start=806
-  _globals['_DUPLICATEPAIR']._serialized_end=996
-  _globals['_IMPORTPOINTSREQUEST']._serialized_start=999
-  _globals['_IMPORTPOINTSREQUEST']._serialized_end=1248
-  _globals['_EXPORTPOINTSREQUEST']._serialized_start=1251
-  _globals['_EXPORTPOINTSREQUEST']._serialized_end=1862
-  _globals['_FINDDUPLICATEPOINTSREQUEST']._serialized_start=1865
-  _globals['_FINDDUPLICATEPOINTSREQUEST']._serialized_end=2113
-  _globals['_FINDDUPLICATEPOINTSRESPONSE']._serialized_start=2115
-  _globals['_FINDDUPLICATEPOINTSRESPONSE']._serialized_end=2218
+  _globals['_IMPORTREPORT']._serialized_end=487
+  _globals['_ROWERROR']._serialized_start=489
+  _globals['_ROWERROR']._serialized_end=576
+  _globals['_ROWWARNING']._serialized_start=578
+  _globals['_ROWWARNING']._serialized_end=671
+  _globals['_ROWCHANGE']._serialized_start=673
+  _globals['_ROWCHANGE']._serialized_end=785
+  _globals['_FIELDCHANGE']._serialized_start=787
+  _globals['_FIELDCHANGE']._serialized_end=847
+  _globals['_DUPLICATEPAIR']._serialized_start=850
+  _globals['_DUPLICATEPAIR']._serialized_end=1040
+  _globals['_IMPORTPOINTSREQUEST']._serialized_start=1043
+  _globals['_IMPORTPOINTSREQUEST']._serialized_end=1292
+  _globals['_EXPORTPOINTSREQUEST']._serialized_start=1295
+  _globals['_EXPORTPOINTSREQUEST']._serialized_end=1906
+  _globals['_FINDDUPLICATEPOINTSREQUEST']._serialized_start=1909
+  _globals['_FINDDUPLICATEPOINTSREQUEST']._serialized_end=2157
+  _globals['_FINDDUPLICATEPOINTSRESPONSE']._serialized_start=2159
+  _globals['_FINDDUPLICATEPOINTSRESPONSE']._serialized_end=2262
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from smartcity.inventory.v1 import point_pb2 as _point_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,58 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ImportMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ImportModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IMPORT_MODE_UNSPECIFIED: _ImportMode.ValueType  # 0
+    """UPSERT."""
+    UPSERT: _ImportMode.ValueType  # 1
+    """Creates what is new and updates what exists. Cells of absent columns stay as they are."""
+    INSERT_ONLY: _ImportMode.ValueType  # 2
+    """Creates what is new and refuses a code that exists."""
+
+class ImportMode(_ImportMode, metaclass=_ImportModeEnumTypeWrapper):
+    """What an import may do with a code that exists."""
+
+IMPORT_MODE_UNSPECIFIED: ImportMode.ValueType  # 0
+"""UPSERT."""
+UPSERT: ImportMode.ValueType  # 1
+"""Creates what is new and updates what exists. Cells of absent columns stay as they are."""
+INSERT_ONLY: ImportMode.ValueType  # 2
+"""Creates what is new and refuses a code that exists."""
+Global___ImportMode: _TypeAlias = ImportMode  # noqa: Y015
+
+class _ExportFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPORT_FORMAT_UNSPECIFIED: _ExportFormat.ValueType  # 0
+    """CSV."""
+    CSV: _ExportFormat.ValueType  # 1
+    """Comma-separated UTF-8 text with a byte-order mark, so that spreadsheets read it rightly."""
+    XLSX: _ExportFormat.ValueType  # 2
+    """A workbook (Office Open XML)."""
+    GEOJSON: _ExportFormat.ValueType  # 3
+    """RFC 7946; points without a location have a null geometry."""
+
+class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
+    """The forms in which points can be exported."""
+
+EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
+"""CSV."""
+CSV: ExportFormat.ValueType  # 1
+"""Comma-separated UTF-8 text with a byte-order mark, so that spreadsheets read it rightly."""
+XLSX: ExportFormat.ValueType  # 2
+"""A workbook (Office Open XML)."""
+GEOJSON: ExportFormat.ValueType  # 3
+"""RFC 7946; points without a location have a null geometry."""
+Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015
 
 @_typing.final
 class ImportReport(_message.Message):
@@ -34,6 +87,8 @@ class ImportReport(_message.Message):
     ERRORS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
+    ERROR_COUNT_FIELD_NUMBER: _builtins.int
+    WARNING_COUNT_FIELD_NUMBER: _builtins.int
     committed: _builtins.bool
     """Whether the rows are now in the database. False for a dry run and whenever there are errors."""
     row_count: _builtins.int
@@ -44,17 +99,21 @@ class ImportReport(_message.Message):
     """How many points differ from what is stored."""
     unchanged_count: _builtins.int
     """How many points are as they are stored."""
+    error_count: _builtins.int
+    """How many errors there are, also those not listed."""
+    warning_count: _builtins.int
+    """How many warnings there are, also those not listed."""
     @_builtins.property
     def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowError]:
-        """Every error of every row. Anything here means that nothing was written."""
+        """Every error of every row, the first 10,000. Anything here means that nothing was written."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowWarning]:
-        """What is odd but accepted."""
+        """What is odd but accepted, the first 10,000."""
 
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowChange]:
-        """What is or would be changed, row by row; unchanged rows are left out."""
+        """What is or would be changed, row by row, the first 10,000; unchanged rows are left out."""
 
     def __init__(
         self,
@@ -67,10 +126,12 @@ class ImportReport(_message.Message):
         errors: _abc.Iterable[Global___RowError] | None = ...,
         warnings: _abc.Iterable[Global___RowWarning] | None = ...,
         changes: _abc.Iterable[Global___RowChange] | None = ...,
+        error_count: _builtins.int = ...,
+        warning_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "committed", b"committed", "created_count", b"created_count", "errors", b"errors", "row_count", b"row_count", "unchanged_count", b"unchanged_count", "updated_count", b"updated_count", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "committed", b"committed", "created_count", b"created_count", "error_count", b"error_count", "errors", b"errors", "row_count", b"row_count", "unchanged_count", b"unchanged_count", "updated_count", b"updated_count", "warning_count", b"warning_count", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -273,7 +334,7 @@ class ImportPointsRequest(_message.Message):
     """The region, for example `regions/64.01`."""
     validate_only: _builtins.bool
     """Reports what would happen and changes nothing."""
-    mode: _point_pb2.ImportMode.ValueType
+    mode: Global___ImportMode.ValueType
     """What to do with a code that exists."""
     request_id: _builtins.str
     """Makes the call repeatable for 24 h; see CreatePointRequest."""
@@ -287,7 +348,7 @@ class ImportPointsRequest(_message.Message):
         parent: _builtins.str = ...,
         file: _httpbody_pb2.HttpBody | None = ...,
         validate_only: _builtins.bool = ...,
-        mode: _point_pb2.ImportMode.ValueType = ...,
+        mode: Global___ImportMode.ValueType = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
@@ -315,7 +376,7 @@ class ExportPointsRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The region, for example `regions/64.01`."""
-    format: _point_pb2.ExportFormat.ValueType
+    format: Global___ExportFormat.ValueType
     """The form of the file."""
     district: _builtins.str
     """Only points of this district."""
@@ -343,7 +404,7 @@ class ExportPointsRequest(_message.Message):
         self,
         *,
         parent: _builtins.str = ...,
-        format: _point_pb2.ExportFormat.ValueType = ...,
+        format: Global___ExportFormat.ValueType = ...,
         kind: _abc.Iterable[_point_pb2.Point.Kind.ValueType] | None = ...,
         district: _builtins.str = ...,
         village: _builtins.str = ...,

@@ -1,0 +1,103 @@
+"""The gRPC server of a service: start, be healthy, drain, stop."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import grpc
+import prometheus_client
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from common.rpc.interceptor import CallInterceptor
+from common.settings import ServiceSettings
+from common.telemetry.logs import logger
+
+MAX_MESSAGE_BYTES = 33 * 1024 * 1024
+"""A 32 MiB upload and the fields around it."""
+PROBE_EVERY_S = 0.5
+Probe = Callable[[], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A proto service: its full name and the function that adds its servicer to a server."""
+
+    name: str
+    add: Callable[[grpc.aio.Server], None]
+    checked_by_operation: frozenset[str] = frozenset()
+    """Methods whose operations check the proto's rules themselves, together with their own."""
+
+
+async def serve(
+    domain: str,
+    published: Sequence[Published],
+    settings: ServiceSettings,
+    *,
+    probe: Probe,
+    max_call_s: float = 120,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then let the calls in flight end.
+
+    `probe` tells whether the service can work now (its database answers); health follows it,
+    for each service and for "" overall. Returns when everything is closed.
+    """
+    stopping = _stop_signal()
+    server = _server(domain, published, max_call_s)
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    server.add_insecure_port(settings.grpc_address)
+    host, _, port = settings.metrics_address.rpartition(":")
+    metrics, metrics_thread = prometheus_client.start_http_server(int(port), host)
+    await server.start()
+    logger().info("serving", grpc=settings.grpc_address, metrics=settings.metrics_address)
+    watcher = asyncio.create_task(_watch(servicer, ["", *(p.name for p in published)], probe))
+    await stopping.wait()
+    logger().info("draining", at_most_s=settings.drain_s)
+    watcher.cancel()
+    with suppress(asyncio.CancelledError):
+        await watcher
+    await servicer.enter_graceful_shutdown()
+    await server.stop(settings.drain_s)
+    metrics.shutdown()
+    metrics.server_close()
+    metrics_thread.join()
+    logger().info("stopped")
+
+
+def _server(domain: str, published: Sequence[Published], max_call_s: float) -> grpc.aio.Server:
+    unchecked = {f"/{p.name}/{method}" for p in published for method in p.checked_by_operation}
+    server = grpc.aio.server(
+        interceptors=[CallInterceptor(domain, max_call_s, unchecked)],
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    for service in published:
+        service.add(server)
+    names = (*(p.name for p in published), health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    return server
+
+
+async def _watch(servicer: health.aio.HealthServicer, names: Sequence[str], probe: Probe) -> None:
+    """Keep the health of all names at what the probe says."""
+    while True:
+        able = await probe()
+        answers = health_pb2.HealthCheckResponse
+        status = answers.SERVING if able else answers.NOT_SERVING
+        for name in names:
+            await servicer.set(name, status)
+        await asyncio.sleep(PROBE_EVERY_S)
+
+
+def _stop_signal() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping

@@ -1,0 +1,51 @@
+"""Personal data at rest: AES-256-GCM under a key that has an id, so that keys can be rotated."""
+
+import base64
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+NONCE_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The keys by id; `active` seals, all of them open."""
+
+    active: str
+    keys: dict[str, bytes]
+
+    @classmethod
+    def read(cls, path: Path) -> "Keyring":
+        """Read `{"active": id, "keys": {id: base64 of 32 bytes}}`.
+
+        Raises:
+            OSError, ValueError, KeyError: The file is missing or not of this form.
+        """
+        stored = orjson.loads(path.read_bytes())
+        keys = {key_id: base64.b64decode(key) for key_id, key in stored["keys"].items()}
+        if stored["active"] not in keys:
+            raise ValueError(f"{path}: the active key {stored['active']!r} is not among the keys")
+        return cls(stored["active"], keys)
+
+    def seal(self, plain: bytes, owner: str) -> bytes:
+        """Return the key's id, a nonce and the ciphertext, bound to the owner's name."""
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = AESGCM(self.keys[self.active]).encrypt(nonce, plain, owner.encode())
+        key_id = self.active.encode()
+        return bytes([len(key_id)]) + key_id + nonce + sealed
+
+    def open(self, sealed: bytes, owner: str) -> bytes:
+        """Return what `seal` was given.
+
+        Raises:
+            KeyError: The key is not in the ring.
+            cryptography.exceptions.InvalidTag: Not sealed for this owner, or changed since.
+        """
+        end = 1 + sealed[0]
+        key = self.keys[sealed[1:end].decode()]
+        nonce, body = sealed[end : end + NONCE_BYTES], sealed[end + NONCE_BYTES :]
+        return AESGCM(key).decrypt(nonce, body, owner.encode())

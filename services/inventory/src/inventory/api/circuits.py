@@ -1,0 +1,60 @@
+"""The methods for circuits."""
+
+from common.errors import ResourceMissing
+from common.names import ids
+from common.postgres.pages import Page
+from common.rpc.interceptor import Context
+from google.protobuf.empty_pb2 import Empty
+from smartcity.inventory.v1 import circuit_pb2
+
+from inventory.api.listing import require_region
+from inventory.operations.dependencies import Dependencies
+from inventory.operations.write_circuit import create_circuit, delete_circuit, update_circuit
+from inventory.storage import circuits
+
+
+class CircuitMethods:
+    """Answers about circuits."""
+
+    needs: Dependencies
+
+    async def GetCircuit(
+        self, request: circuit_pb2.GetCircuitRequest, _: Context
+    ) -> circuit_pb2.Circuit:
+        """Return a circuit."""
+        async with self.needs.database.read() as connection:
+            circuit = await circuits.read(connection, request.name)
+        if circuit is None:
+            raise ResourceMissing(request.name)
+        return circuit
+
+    async def ListCircuits(
+        self, request: circuit_pb2.ListCircuitsRequest, _: Context
+    ) -> circuit_pb2.ListCircuitsResponse:
+        """List circuits."""
+        page = Page(request, key_parts=2)
+        async with self.needs.database.read() as connection:
+            listed = await circuits.list_page(connection, request, page)
+            if not listed.total:
+                await require_region(connection, request.parent)
+        return circuit_pb2.ListCircuitsResponse(
+            circuits=listed.items,
+            next_page_token=page.token(*ids(listed.items[-1].name)[1:]) if listed.more else "",
+            total_size=listed.total,
+        )
+
+    async def CreateCircuit(
+        self, request: circuit_pb2.CreateCircuitRequest, _: Context
+    ) -> circuit_pb2.Circuit:
+        """Create a circuit."""
+        return await create_circuit(self.needs, request)
+
+    async def UpdateCircuit(
+        self, request: circuit_pb2.UpdateCircuitRequest, _: Context
+    ) -> circuit_pb2.Circuit:
+        """Change fields of a circuit."""
+        return await update_circuit(self.needs, request)
+
+    async def DeleteCircuit(self, request: circuit_pb2.DeleteCircuitRequest, _: Context) -> Empty:
+        """Delete a circuit."""
+        return await delete_circuit(self.needs, request)

@@ -1,0 +1,58 @@
+"""GeoJSON (RFC 7946): points as features; the properties are the other columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from inventory.files.table import FileRefused, Table, table_of
+
+HEAD = b'{"type":"FeatureCollection","features":[\n'
+SEPARATOR = b",\n"
+TAIL = b"\n]}\n"
+
+
+def read_geojson(text: str) -> Table:
+    """Return the features as rows: the properties, and the geometry as latitude and longitude.
+
+    Raises:
+        FileRefused: Not a FeatureCollection of points.
+    """
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise FileRefused("JSON_BROKEN", f"the file is no JSON: {error}") from error
+    if document.get("type") != "FeatureCollection" or not isinstance(
+        document.get("features"), list
+    ):
+        raise FileRefused("GEOJSON_WRONG", 'the file must be a GeoJSON "FeatureCollection"')
+    records = [_record(feature, row) for row, feature in enumerate(document["features"], start=2)]
+    headings = list(dict.fromkeys(name for record in records for name in record)) or ["point_id"]
+    return table_of(
+        [headings, *([record.get(name, "") for name in headings] for record in records)]
+    )
+
+
+def feature(properties: Mapping[str, object], position: Sequence[float] | None) -> bytes:
+    """Return one feature; `position` is longitude and latitude, as the RFC has it."""
+    geometry = {"type": "Point", "coordinates": position} if position else None
+    return orjson.dumps({"type": "Feature", "geometry": geometry, "properties": properties})
+
+
+def _record(item: Any, row: int) -> dict[str, str]:
+    properties = item.get("properties") if isinstance(item, dict) else None
+    if not isinstance(properties, dict):
+        raise FileRefused("GEOJSON_WRONG", f"row {row}: a feature must have properties")
+    record = {name: "" if value is None else str(value) for name, value in properties.items()}
+    geometry = item.get("geometry")
+    record["latitude"] = record["longitude"] = ""
+    if geometry is not None:
+        if not isinstance(geometry, dict) or geometry.get("type") != "Point":
+            raise FileRefused("GEOJSON_WRONG", f"row {row}: the geometry must be a Point or null")
+        coordinates = geometry.get("coordinates")
+        if not isinstance(coordinates, list) or len(coordinates) < 2:  # noqa: PLR2004
+            raise FileRefused(
+                "GEOJSON_WRONG", f"row {row}: coordinates must be [longitude, latitude]"
+            )
+        record["longitude"], record["latitude"] = (str(number) for number in coordinates[:2])
+    return record

@@ -1,0 +1,1 @@
+"""What the inventory can do: `ls` is the list of its abilities."""

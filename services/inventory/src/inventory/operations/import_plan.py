@@ -1,0 +1,179 @@
+"""What an import does with each row: create, update, leave, or refuse."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from smartcity.inventory.v1.point_pb2 import Point
+from smartcity.inventory.v1.point_transfer_pb2 import (
+    FieldChange,
+    ImportPointsRequest,
+    ImportReport,
+    RowChange,
+    RowError,
+    RowWarning,
+)
+
+from inventory.domain.geography import Boundaries
+from inventory.domain.places import Places
+from inventory.files.point_columns import COLUMNS, Heading, cells_of, unguarded
+from inventory.files.point_rows import SHOWN, RowReader
+from inventory.files.table import Line
+from inventory.operations.point_checks import set_defaults, set_warnings
+from inventory.storage import changes
+
+MAX_LISTED = 10_000
+"""Errors, warnings and changes that a report lists; the counts are always whole."""
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+@dataclass(slots=True)
+class Block:
+    """Some rows of the file with what is stored under their codes, and what is to be written."""
+
+    lines: Sequence[Line]
+    stored: Mapping[str, Point]
+    foreign: Collection[str]
+    """Codes that are used in another region."""
+    created: list[Point] = field(default_factory=list)
+    updated: list[Point] = field(default_factory=list)
+
+
+class Plan:
+    """Takes the rows block by block and gathers the report."""
+
+    def __init__(
+        self,
+        headings: Sequence[Heading],
+        places: Places,
+        boundaries: Boundaries,
+        *,
+        insert_only: bool,
+    ) -> None:
+        self.report = ImportReport()
+        self._headings = headings
+        self._code_at = [h.column for h in headings].index("point_id")
+        self._boundaries = boundaries
+        self._insert_only = insert_only
+        self._reader = RowReader(places)
+        self._row_of_code: dict[str, int] = {}
+
+    def codes(self, lines: Sequence[Line]) -> list[str]:
+        """Return the codes that the rows name."""
+        return [unguarded(line.cells[self._code_at]) for line in lines if self._has_code(line)]
+
+    def add(self, block: Block) -> None:
+        """Look at every row of a block."""
+        for line in block.lines:
+            refusal = self._refusal(line, block)
+            if refusal:
+                self._reader.errors.append(refusal)
+            else:
+                self._read(line, block)
+        self._note_errors()
+
+    def change_rows(self, request: ImportPointsRequest, block: Block) -> list[tuple[object, ...]]:
+        """Return the history of a block's points."""
+        rows = []
+        for point in [*block.created, *block.updated]:
+            stored = block.stored.get(point.name.rpartition("/")[2])
+            states = changes.snapshot(stored), changes.snapshot(point)
+            rows.append(changes.row_of(request, "import", *states))
+        return rows
+
+    def finish(self, row_count: int) -> ImportReport:
+        """Return the report."""
+        self.report.row_count = row_count
+        return self.report
+
+    def _has_code(self, line: Line) -> bool:
+        return len(line.cells) > self._code_at
+
+    def _refusal(self, line: Line, block: Block) -> RowError | None:
+        """Return why a row cannot even be read as a point."""
+        extra = [cell for cell in line.cells[len(self._headings) :] if cell.strip()]
+        if extra:
+            return _row_error(
+                line, "", " ".join(extra), "CELLS_TOO_MANY", _too_many(line, self._headings)
+            )
+        code = unguarded(line.cells[self._code_at].strip()) if self._has_code(line) else ""
+        if not CODE.fullmatch(code):
+            sentence = "must be 1 to 63 letters, digits and ._-, the first a letter or digit"
+            return _row_error(line, "point_id", code, "CODE_INVALID", sentence)
+        if code in self._row_of_code:
+            sentence = f"stands already in row {self._row_of_code[code]}"
+            return _row_error(line, "point_id", code, "CODE_TWICE", sentence)
+        self._row_of_code[code] = line.number
+        if code in block.foreign:
+            sentence = "is used in another region; a code is used once on the whole platform"
+            return _row_error(line, "point_id", code, "CODE_IN_OTHER_REGION", sentence)
+        if self._insert_only and code in block.stored:
+            sentence = "exists already; mode=UPSERT would update it"
+            return _row_error(line, "point_id", code, "CODE_EXISTS", sentence)
+        return None
+
+    def _read(self, line: Line, block: Block) -> None:
+        cells = {
+            heading.column: unguarded(cell.strip())
+            for heading, cell in zip(self._headings, line.cells, strict=False)
+        }
+        stored = block.stored.get(cells["point_id"])
+        known_errors = len(self._reader.errors)
+        point = self._reader.read(line.number, cells, stored)
+        if len(self._reader.errors) > known_errors:
+            return
+        set_defaults(point)
+        if point.HasField("location"):
+            set_warnings(point, self._boundaries)
+        self._decide(line.number, point, stored, block)
+
+    def _decide(self, number: int, point: Point, stored: Point | None, block: Block) -> None:
+        report, code = self.report, point.name.rpartition("/")[2]
+        if stored is None:
+            report.created_count += 1
+            block.created.append(point)
+            self._note(RowChange(row=number, point_id=code, created=True))
+        elif fields := field_changes(stored, point):
+            report.updated_count += 1
+            block.updated.append(point)
+            self._note(RowChange(row=number, point_id=code, fields=fields))
+        else:
+            report.unchanged_count += 1
+            return
+        for warning in point.warnings:
+            report.warning_count += 1
+            if len(report.warnings) < MAX_LISTED:
+                report.warnings.append(RowWarning(row=number, point_id=code, warning=warning))
+
+    def _note(self, change: RowChange) -> None:
+        if len(self.report.changes) < MAX_LISTED:
+            self.report.changes.append(change)
+
+    def _note_errors(self) -> None:
+        report, errors = self.report, self._reader.errors
+        report.error_count += len(errors)
+        report.errors.extend(errors[: MAX_LISTED - len(report.errors)])
+        errors.clear()
+
+
+def field_changes(stored: Point, point: Point) -> list[FieldChange]:
+    """Return the columns that differ, as an export writes them."""
+    pairs = zip(COLUMNS, cells_of(stored), cells_of(point), strict=True)
+    return [
+        FieldChange(column=column, before=before, after=after)
+        for column, before, after in pairs
+        if before != after
+    ]
+
+
+def _row_error(line: Line, column: str, value: str, reason: str, sentence: str) -> RowError:
+    return RowError(
+        row=line.number, column=column, value=value[:SHOWN], reason=reason, message=sentence
+    )
+
+
+def _too_many(line: Line, headings: Sequence[Heading]) -> str:
+    return (
+        f"the row has {len(line.cells)} cells and the header {len(headings)}; a decimal comma "
+        'must stand in quotation marks ("-1,9") or be a point (-1.9)'
+    )

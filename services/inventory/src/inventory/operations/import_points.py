@@ -1,0 +1,142 @@
+"""Importing points from a file: all of it or nothing, in blocks, so that memory stays small."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import asyncpg
+from common.errors import FieldsInvalid, Kind, ServiceError, Violation
+from common.names import last_id
+from common.postgres.database import Connection
+from common.postgres.requests import answer_once
+from smartcity.inventory.v1.point_transfer_pb2 import (
+    INSERT_ONLY,
+    ImportPointsRequest,
+    ImportReport,
+    RowError,
+)
+
+from inventory.domain.geography import Boundaries
+from inventory.domain.places import Places
+from inventory.files.point_columns import Heading, headings_of
+from inventory.files.reading import read_table
+from inventory.files.table import Line, Table
+from inventory.operations.dependencies import Dependencies
+from inventory.operations.import_plan import Block, Plan
+from inventory.storage import imports
+
+BLOCK_ROWS = 1000
+
+
+class ImportRefused(FieldsInvalid):
+    """Rows of the file are wrong; nothing was written."""
+
+    reason = "IMPORT_REFUSED"
+
+    def __init__(self, report: ImportReport) -> None:
+        super().__init__([_violation(error) for error in report.errors])
+        self.message = (
+            f"{report.error_count} errors in {report.row_count} rows; nothing was imported. "
+            "A dry run (validateOnly=true) lists all of them."
+        )
+        self.metadata = {"errors": str(report.error_count), "rows": str(report.row_count)}
+
+
+class ImportOvertaken(ServiceError):
+    """Somebody created a point with a code of the file while it was being imported."""
+
+    kind = Kind.CONFLICT
+    reason = "IMPORT_OVERTAKEN"
+    retry_after_s = 1.0
+
+
+async def import_points(needs: Dependencies, request: ImportPointsRequest) -> ImportReport:
+    """Import the file, or report what would happen.
+
+    Imports into one region wait for each other, so that each sees what the one before did.
+
+    Raises:
+        FileRefused, ColumnsWrong: The file is no table of points; also for a dry run.
+        ImportRefused: Rows are wrong. A dry run reports them instead.
+        ImportOvertaken: A code of the file was taken in the meantime.
+    """
+    table, headings = await asyncio.to_thread(_read, request.file.data)
+    importing = _Import(needs, request, table, headings)
+    if request.validate_only:
+        async with needs.database.snapshot() as connection:
+            return await importing.run(connection)
+    async with needs.database.transaction() as connection:
+        region = last_id(request.parent)
+        return await answer_once(
+            connection, region, request, ImportReport, lambda: importing.commit(connection)
+        )
+
+
+def _read(content: bytes) -> tuple[Table, list[Heading]]:
+    table = read_table(content)
+    return table, headings_of(table)
+
+
+@dataclass(slots=True)
+class _Import:
+    needs: Dependencies
+    request: ImportPointsRequest
+    table: Table
+    headings: list[Heading]
+    plan: Plan = field(init=False)
+
+    async def commit(self, connection: Connection) -> ImportReport:
+        """Write the file; the transaction is undone by any error."""
+        await imports.wait_for_others(connection, last_id(self.request.parent))
+        try:
+            report = await self.run(connection)
+        except asyncpg.UniqueViolationError as error:
+            raise ImportOvertaken("a code of the file was just created; repeat") from error
+        if report.errors:
+            raise ImportRefused(report)
+        report.committed = True
+        return report
+
+    async def run(self, connection: Connection) -> ImportReport:
+        """Plan every block and, but for a dry run, write it."""
+        region = last_id(self.request.parent)
+        places = await imports.read_places(connection, region)
+        boundaries = await self.needs.boundaries.read(connection, region)
+        self.plan = _plan(self.request, self.headings, places, boundaries)
+        for lines in _blocks(self.table.lines):
+            await self._block(connection, region, lines)
+        return self.plan.finish(len(self.table.lines))
+
+    async def _block(self, connection: Connection, region: str, lines: Sequence[Line]) -> None:
+        codes = self.plan.codes(lines)
+        writing = not self.request.validate_only
+        stored = await imports.read_stored(connection, region, codes, lock=writing)
+        foreign = await imports.read_foreign(connection, region, codes)
+        block = Block(lines, stored, foreign)
+        # In a thread: other calls go on while a block of rows is looked at.
+        await asyncio.to_thread(self.plan.add, block)
+        if writing and not self.plan.report.errors:
+            rows = await asyncio.to_thread(self.plan.change_rows, self.request, block)
+            await imports.write(connection, block.created, block.updated, rows)
+
+
+def _plan(
+    request: ImportPointsRequest,
+    headings: Sequence[Heading],
+    places: Places,
+    boundaries: Boundaries,
+) -> Plan:
+    return Plan(headings, places, boundaries, insert_only=request.mode == INSERT_ONLY)
+
+
+def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    rest = iter(lines)
+    while block := list(islice(rest, BLOCK_ROWS)):
+        yield block
+
+
+def _violation(error: RowError) -> Violation:
+    held = f" (it is {error.value!r})" if error.value else ""
+    place = f"row {error.row}, {error.column}" if error.column else f"row {error.row}"
+    return Violation(place, error.message + held, error.reason)

@@ -1,0 +1,33 @@
+"""Loading a data set: the reference data, and its points by the same import as everybody's."""
+
+from google.api.httpbody_pb2 import HttpBody
+from smartcity.inventory.v1.point_transfer_pb2 import UPSERT, ImportPointsRequest
+
+from inventory.files.dataset import Dataset
+from inventory.operations.dependencies import Dependencies
+from inventory.operations.import_points import import_points
+from inventory.storage import reference
+
+
+async def load_dataset(needs: Dependencies, dataset: Dataset, *, first_only: bool) -> str:
+    """Load everything and return a sentence on what was done; may be repeated.
+
+    With `first_only` the points are left alone when a data set's points ever came into the
+    region: people may have changed or deleted them since.
+
+    Raises:
+        ServiceError: The points cannot be imported; the reference data stays loaded.
+    """
+    async with needs.database.transaction() as connection:
+        await reference.write(connection, dataset)
+        loaded = await reference.points_were_loaded(connection, dataset.region)
+    done = f"{len(dataset.divisions)} divisions, {len(dataset.polygons)} polygons"
+    if not dataset.points or (first_only and loaded):
+        return f"{done}; points left as they are"
+    file = HttpBody(content_type="text/csv", data=dataset.points)
+    parent = f"regions/{dataset.region}"
+    report = await import_points(needs, ImportPointsRequest(parent=parent, file=file, mode=UPSERT))
+    async with needs.database.transaction() as connection:
+        await reference.note_points_loaded(connection, dataset.region)
+    counts = f"{report.created_count} created, {report.updated_count} updated"
+    return f"{done}; {report.row_count} points: {counts}, {report.unchanged_count} unchanged"

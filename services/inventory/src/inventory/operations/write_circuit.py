@@ -1,0 +1,79 @@
+"""Creating, changing and deleting circuits."""
+
+from datetime import date
+
+from common.errors import Violation
+from common.names import last_id, region_of
+from common.postgres.database import Connection
+from google.protobuf.empty_pb2 import Empty
+from google.type import date_pb2
+from smartcity.inventory.v1 import circuit_pb2
+from smartcity.inventory.v1.circuit_pb2 import Circuit
+
+from inventory.operations import mutations
+from inventory.operations.dependencies import Dependencies
+from inventory.storage import circuits, providers
+from inventory.storage.values import from_date
+
+
+async def create_circuit(needs: Dependencies, request: circuit_pb2.CreateCircuitRequest) -> Circuit:
+    """Create a circuit of a point."""
+
+    async def act(connection: Connection) -> Circuit:
+        draft = request.circuit
+        draft.name = f"{request.parent}/circuits/{request.circuit_id or needs.new_id()}"
+        return await mutations.create(connection, circuits, request, draft, check_circuit)
+
+    region = region_of(request.parent)
+    return await mutations.mutate(needs.database, request, region, Circuit, act)
+
+
+async def update_circuit(needs: Dependencies, request: circuit_pb2.UpdateCircuitRequest) -> Circuit:
+    """Change the masked fields of a circuit."""
+
+    async def act(connection: Connection) -> Circuit:
+        return await mutations.update(connection, circuits, request, "circuit", check_circuit)
+
+    region = region_of(request.circuit.name)
+    return await mutations.mutate(needs.database, request, region, Circuit, act)
+
+
+async def delete_circuit(needs: Dependencies, request: circuit_pb2.DeleteCircuitRequest) -> Empty:
+    """Delete a circuit; its history stays."""
+    return await mutations.delete_resource(needs.database, circuits, request)
+
+
+async def check_circuit(connection: Connection, circuit: Circuit) -> list[Violation]:
+    """Return what the proto's rules cannot see: provider, dates, their order."""
+    wrong = await _provider(connection, circuit)
+    start, start_wrong = _day(circuit, "start_date")
+    end, end_wrong = _day(circuit, "end_date")
+    wrong += start_wrong + end_wrong
+    if start and end and end < start:
+        sentence = f"must not be before startDate, {start.isoformat()}"
+        wrong.append(Violation("circuit.endDate", sentence, "PERIOD_REVERSED"))
+    return wrong
+
+
+async def _provider(connection: Connection, circuit: Circuit) -> list[Violation]:
+    parent = f"regions/{region_of(circuit.name)}"
+    if circuit.provider != f"{parent}/providers/{last_id(circuit.provider)}":
+        sentence = f"must be a provider of {parent}"
+    elif await providers.read(connection, circuit.provider) is None:
+        sentence = f"there is no {circuit.provider}"
+    else:
+        return []
+    return [Violation("circuit.provider", sentence, "PROVIDER_UNKNOWN")]
+
+
+def _day(circuit: Circuit, field: str) -> tuple[date | None, list[Violation]]:
+    if not circuit.HasField(field):  # type: ignore[arg-type]
+        return None, []
+    message: date_pb2.Date = getattr(circuit, field)
+    try:
+        return from_date(message), []
+    except ValueError as error:
+        first, second = field.split("_")
+        path = f"circuit.{first}{second.capitalize()}"
+        sentence = f"is no day of the calendar: {error}; give year, month and day"
+        return None, [Violation(path, sentence, "DATE_INVALID")]

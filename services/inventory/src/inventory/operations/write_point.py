@@ -1,0 +1,114 @@
+"""Creating, changing and deleting points, and moving them through their states."""
+
+from functools import partial
+
+from common.errors import Kind, ServiceError
+from common.masks import mask_paths
+from common.names import region_of
+from common.postgres.database import Connection
+from google.protobuf.empty_pb2 import Empty
+from smartcity.inventory.v1 import point_pb2
+from smartcity.inventory.v1.point_pb2 import Contact, Point
+
+from inventory.domain.contacts import masked_email, masked_name, masked_phone
+from inventory.domain.point_states import next_state
+from inventory.operations import mutations
+from inventory.operations.dependencies import Dependencies
+from inventory.operations.point_checks import PointCheck
+from inventory.storage import changes, points
+
+Verb = (
+    point_pb2.ActivatePointRequest
+    | point_pb2.SuspendPointRequest
+    | point_pb2.ResumePointRequest
+    | point_pb2.RetirePointRequest
+)
+
+
+class PointWasInService(ServiceError):
+    """A point that was in service is part of the history; it is retired, not deleted."""
+
+    kind = Kind.WRONG_STATE
+    reason = "POINT_WAS_IN_SERVICE"
+
+
+async def create_point(needs: Dependencies, request: point_pb2.CreatePointRequest) -> Point:
+    """Create a point in state PLANNED."""
+
+    async def act(connection: Connection) -> Point:
+        draft = request.point
+        draft.name = f"{request.parent}/points/{request.point_id or needs.new_id()}"
+        draft.state = Point.PLANNED
+        check = PointCheck(needs.boundaries, district_given=True)
+        created = await mutations.create(connection, points, request, draft, check)
+        if not draft.HasField("contact"):
+            return created
+        return await _with_contact(needs, connection, created, draft.contact)
+
+    region = region_of(request.parent)
+    return await mutations.mutate(needs.database, request, region, Point, act)
+
+
+async def update_point(needs: Dependencies, request: point_pb2.UpdatePointRequest) -> Point:
+    """Change the masked fields of a point."""
+    paths = mask_paths(request.point, request.update_mask)
+
+    async def act(connection: Connection) -> Point:
+        check = PointCheck(needs.boundaries, district_given="district" in paths)
+        stored = await mutations.update(connection, points, request, "point", check)
+        if not any(path.split(".")[0] == "contact" for path in paths):
+            return stored
+        return await _with_contact(needs, connection, stored, request.point.contact)
+
+    region = region_of(request.point.name)
+    return await mutations.mutate(needs.database, request, region, Point, act)
+
+
+async def delete_point(needs: Dependencies, request: point_pb2.DeletePointRequest) -> Empty:
+    """Delete a point that was never in service."""
+
+    async def act(connection: Connection) -> Empty:
+        read = mutations.read_for_change
+        before = await read(connection, points, request.name, request.etag)
+        if before.state != Point.PLANNED:
+            state = Point.State.Name(before.state)
+            raise PointWasInService(f"{request.name} is {state}; retire it instead", state=state)
+        return await mutations.delete(connection, points, request, before)
+
+    region = region_of(request.name)
+    return await mutations.mutate(needs.database, request, region, Empty, act)
+
+
+async def change_point_state(needs: Dependencies, request: Verb, verb: str) -> Point:
+    """Activate, suspend, resume or retire a point.
+
+    Raises:
+        PointStateWrong: The verb does not fit the state that the point is in.
+    """
+    act = partial(_change_state, request, verb)
+    region = region_of(request.name)
+    return await mutations.mutate(needs.database, request, region, Point, act)
+
+
+async def _change_state(request: Verb, verb: str, connection: Connection) -> Point:
+    read = mutations.read_for_change
+    before = await read(connection, points, request.name, request.etag)
+    after = Point()
+    after.CopyFrom(before)
+    after.state = Point.State.Value(next_state(verb, Point.State.Name(before.state)))
+    stored = await points.update(connection, after)
+    await changes.record(connection, request, verb, before=before, after=stored)
+    return stored
+
+
+async def _with_contact(
+    needs: Dependencies, connection: Connection, point: Point, contact: Contact
+) -> Point:
+    plain = contact.SerializeToString()
+    sealed = needs.keyring.seal(plain, point.name) if plain else None
+    masked = Contact(
+        display_name=masked_name(contact.display_name),
+        phone=masked_phone(contact.phone),
+        email=masked_email(contact.email),
+    )
+    return await points.set_contact(connection, point.name, sealed, masked)
