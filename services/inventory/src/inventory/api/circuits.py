@@ -1,16 +1,16 @@
 """The methods for circuits."""
 
 from common.errors import ResourceMissing
-from common.names import ids
+from common.names import ids, region_of
 from common.postgres.pages import Page
 from common.rpc.interceptor import Context
 from google.protobuf.empty_pb2 import Empty
 from smartcity.inventory.v1 import circuit_pb2
 
-from inventory.api.listing import require_region
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.write_circuit import create_circuit, delete_circuit, update_circuit
 from inventory.storage import circuits
+from inventory.storage.regions import require_region
 
 
 class CircuitMethods:
@@ -36,7 +36,7 @@ class CircuitMethods:
         async with self.needs.database.read() as connection:
             listed = await circuits.list_page(connection, request, page)
             if not listed.total:
-                await require_region(connection, request.parent)
+                await require_region(connection, region_of(request.parent))
         return circuit_pb2.ListCircuitsResponse(
             circuits=listed.items,
             next_page_token=page.token(*ids(listed.items[-1].name)[1:]) if listed.more else "",

@@ -3,17 +3,17 @@
 from datetime import UTC
 
 from common.errors import ResourceMissing
-from common.names import last_id
+from common.names import last_id, region_of
 from common.postgres.pages import Page
 from common.rpc.interceptor import Context
 from google.protobuf.empty_pb2 import Empty
 from smartcity.inventory.v1 import device_pb2
 
-from inventory.api.listing import require_region
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.place_device import place_device
 from inventory.operations.write_device import create_device, delete_device, update_device
 from inventory.storage import devices
+from inventory.storage.regions import require_region
 
 
 class DeviceMethods:
@@ -39,7 +39,7 @@ class DeviceMethods:
         async with self.needs.database.read() as connection:
             listed = await devices.list_page(connection, request, page)
             if not listed.total:
-                await require_region(connection, request.parent)
+                await require_region(connection, region_of(request.parent))
         return device_pb2.ListDevicesResponse(
             devices=listed.items,
             next_page_token=page.token(last_id(listed.items[-1].name)) if listed.more else "",

@@ -3,14 +3,13 @@
 from collections.abc import AsyncIterator
 
 from common.errors import ResourceMissing
-from common.names import last_id
+from common.names import last_id, region_of
 from common.postgres.pages import Page
 from common.rpc.interceptor import Context
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
 from smartcity.inventory.v1 import point_pb2, point_transfer_pb2
 
-from inventory.api.listing import require_region
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.export_points import disposition, export_points, form_of
 from inventory.operations.find_duplicate_points import find_duplicate_points
@@ -22,6 +21,7 @@ from inventory.operations.write_point import (
     update_point,
 )
 from inventory.storage import points
+from inventory.storage.regions import require_region
 
 
 class PointMethods:
@@ -45,7 +45,7 @@ class PointMethods:
         async with self.needs.database.read() as connection:
             listed = await points.list_page(connection, request, page)
             if not listed.total:
-                await require_region(connection, request.parent)
+                await require_region(connection, region_of(request.parent))
         return point_pb2.ListPointsResponse(
             points=listed.items,
             next_page_token=page.token(last_id(listed.items[-1].name)) if listed.more else "",

@@ -1,16 +1,16 @@
 """The methods for providers."""
 
 from common.errors import ResourceMissing
-from common.names import last_id
+from common.names import last_id, region_of
 from common.postgres.pages import Page
 from common.rpc.interceptor import Context
 from google.protobuf.empty_pb2 import Empty
 from smartcity.inventory.v1 import provider_pb2
 
-from inventory.api.listing import require_region
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.write_provider import create_provider, delete_provider, update_provider
 from inventory.storage import providers
+from inventory.storage.regions import require_region
 
 
 class ProviderMethods:
@@ -36,7 +36,7 @@ class ProviderMethods:
         async with self.needs.database.read() as connection:
             listed = await providers.list_page(connection, request, page)
             if not listed.total:
-                await require_region(connection, request.parent)
+                await require_region(connection, region_of(request.parent))
         return provider_pb2.ListProvidersResponse(
             providers=listed.items,
             next_page_token=page.token(last_id(listed.items[-1].name)) if listed.more else "",

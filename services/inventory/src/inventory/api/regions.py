@@ -6,7 +6,6 @@ from common.postgres.pages import Page
 from common.rpc.interceptor import Context
 from smartcity.inventory.v1 import region_pb2
 
-from inventory.api.listing import require_region
 from inventory.operations.dependencies import Dependencies
 from inventory.storage import regions
 
@@ -57,7 +56,7 @@ class RegionMethods:
         async with self.needs.database.read() as connection:
             listed = await regions.list_districts(connection, request, page)
             if not listed.total:
-                await require_region(connection, request.parent)
+                await regions.require_region(connection, last_id(request.parent))
         return region_pb2.ListDistrictsResponse(
             districts=listed.items,
             next_page_token=page.token(last_id(listed.items[-1].name)) if listed.more else "",
@@ -82,7 +81,7 @@ class RegionMethods:
         async with self.needs.database.read() as connection:
             listed = await regions.list_villages(connection, request, page)
             if not listed.total:
-                await require_region(connection, request.parent)
+                await regions.require_region(connection, last_id(request.parent))
         return region_pb2.ListVillagesResponse(
             villages=listed.items,
             next_page_token=page.token(last_id(listed.items[-1].name)) if listed.more else "",

@@ -7,7 +7,6 @@ boundaries.geojson and villages.geojson are reference data; points.csv is an imp
 import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,44 +14,13 @@ import orjson
 import shapely
 from shapely.geometry import shape
 
+from inventory.domain.dataset import Dataset, Division
+
 POLYGON_FILES = ("boundaries.geojson", "villages.geojson")
-LEVEL_OF_DOTS = {1: "region", 2: "district", 3: "village"}
 
 
 class DatasetWrong(Exception):
     """The folder is no data set of the region."""
-
-
-@dataclass(frozen=True, slots=True)
-class Division:
-    """A region, district or village with what is known of it."""
-
-    code: str
-    display_name: str
-    kind: str
-    """DESA or KELURAHAN; empty for a region or district."""
-    postal_code: str
-    aliases: list[str]
-    figures: dict[str, dict[str, Any]]
-    positions: dict[str, dict[str, Any]]
-
-    @property
-    def level(self) -> str:
-        """Return region, district or village."""
-        return LEVEL_OF_DOTS[self.code.count(".")]
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """What the folder holds."""
-
-    region: str
-    notice: str
-    divisions: list[Division]
-    polygons: dict[str, tuple[bytes, str]]
-    """Code → WKB and its source."""
-    points: bytes
-    """The import file, b"" when there is none."""
 
 
 def read_dataset(folder: Path, region: str) -> Dataset:

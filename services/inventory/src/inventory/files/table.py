@@ -23,6 +23,8 @@ class Table:
 
     headings: tuple[str, ...]
     lines: list[Line]
+    guarded: bool
+    """Whether a spreadsheet may have had it, so that what looks like a formula bears a mark."""
 
 
 class FileRefused(FieldsInvalid):
@@ -34,7 +36,7 @@ class FileRefused(FieldsInvalid):
         super().__init__([Violation("file", sentence, reason)])
 
 
-def table_of(rows: Sequence[Sequence[str]]) -> Table:
+def table_of(rows: Sequence[Sequence[str]], *, guarded: bool = True) -> Table:
     """Return the table whose first row is the header.
 
     Raises:
@@ -56,7 +58,7 @@ def table_of(rows: Sequence[Sequence[str]]) -> Table:
     if len(lines) > MAX_ROWS:
         sentence = f"the file has {len(lines)} rows; at most {MAX_ROWS} are allowed in one import"
         raise FileRefused("ROWS_TOO_MANY", sentence)
-    return Table(headings, lines)
+    return Table(headings, lines, guarded)
 
 
 def _trimmed(header: Sequence[str]) -> tuple[str, ...]:

@@ -2,14 +2,14 @@
 
 import io
 import re
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from itertools import chain
 
 import python_calamine
-import xlsxwriter
+from rustpy_xlsxwriter import write_worksheet
 
 from inventory.files.table import MAX_COLUMNS, MAX_ROWS, FileRefused, Table, table_of
 
@@ -38,26 +38,15 @@ def read_xlsx(content: bytes) -> Table:
     return table_of([[""]] * (sheet.start[0] if sheet.start else 0) + rows)
 
 
-def write_xlsx(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
-    """Yield a workbook with one sheet; texts are never formulas."""
-    with tempfile.TemporaryFile() as file:
-        options = {
-            "constant_memory": True,
-            "strings_to_formulas": False,
-            "strings_to_urls": False,
-            "strings_to_numbers": False,
-        }
-        book = xlsxwriter.Workbook(file, options)
-        sheet = book.add_worksheet("points")
-        sheet.freeze_panes(1, 1)
-        bold = book.add_format({"bold": True})
-        sheet.write_row(0, 0, headings, bold)
-        for number, row in enumerate(rows, start=1):
-            sheet.write_row(number, 0, row)
-        book.close()
-        file.seek(0)
-        while chunk := file.read(CHUNK_BYTES // 4):
-            yield chunk
+def write_xlsx(headings: Sequence[str], rows: Iterable[Sequence[str | float]]) -> bytes:
+    """Return a workbook with one sheet; texts are never formulas, numbers keep every digit."""
+    named = (dict(zip(headings, row, strict=True)) for row in rows)
+    first = next(named, dict.fromkeys(headings, ""))
+    file = io.BytesIO()
+    write_worksheet(
+        chain([first], named), file, "points", freeze_row=1, freeze_col=1, bold_headers=True
+    )
+    return file.getvalue()
 
 
 def _refuse_bomb(content: bytes) -> None:

@@ -1,5 +1,6 @@
 """Exporting points as a file that can be edited and imported again."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -21,7 +22,9 @@ from inventory.files.point_columns import COLUMNS, cells_of, guarded
 from inventory.files.xlsx import write_xlsx
 from inventory.operations.dependencies import Dependencies
 from inventory.storage import points
+from inventory.storage.regions import require_region
 
+PIECE_BYTES = 256 * 1024
 BYTE_ORDER_MARK = "\ufeff"
 """Makes spreadsheets read the file as UTF-8."""
 
@@ -57,6 +60,7 @@ async def export_points(
 ) -> AsyncIterator[bytes]:
     """Yield the file piece by piece, all of one moment."""
     async with needs.database.snapshot() as connection:
+        await require_region(connection, last_id(request.parent))
         blocks = points.read_all(connection, request)
         if form.number == CSV:
             yield _csv([COLUMNS], mark=BYTE_ORDER_MARK)
@@ -71,8 +75,11 @@ async def export_points(
             yield geojson.TAIL
         else:
             everything = [row async for rows in blocks for row in rows]
-            for piece in write_xlsx(COLUMNS, map(_typed, _cells(everything))):
-                yield piece
+            cells = map(_typed, _cells(everything))
+            # In a thread: a workbook is written as a whole, and other calls go on meanwhile.
+            book = await asyncio.to_thread(write_xlsx, COLUMNS, cells)
+            for start in range(0, len(book), PIECE_BYTES):
+                yield book[start : start + PIECE_BYTES]
 
 
 def _csv(rows: Iterable[Sequence[str]], mark: str = "") -> bytes:

@@ -14,6 +14,7 @@ from smartcity.inventory.v1.point_transfer_pb2 import (
 from inventory.domain.duplicates import Pair, Place, find_duplicates
 from inventory.operations.dependencies import Dependencies
 from inventory.storage import duplicates
+from inventory.storage.regions import require_region
 
 NEAR_M = 100.0
 DEFAULT_PAIRS, MAX_PAIRS = 50, 1000
@@ -26,6 +27,7 @@ async def find_duplicate_points(
     region = last_id(request.parent)
     near_m = request.distance_m or NEAR_M
     async with needs.database.snapshot() as connection:
+        await require_region(connection, region)
         places = await duplicates.read_places(connection, region)
         found = await asyncio.to_thread(find_duplicates, places, near_m)
         pairs = _about(last_id(request.point), found, places)

@@ -1,7 +1,7 @@
 """What an import does with each row: create, update, leave, or refuse."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from smartcity.inventory.v1.point_pb2 import Point
@@ -48,11 +48,12 @@ class Plan:
         places: Places,
         boundaries: Boundaries,
         *,
+        guarded: bool,
         insert_only: bool,
     ) -> None:
         self.report = ImportReport()
         self._headings = headings
-        self._code_at = [h.column for h in headings].index("point_id")
+        self._guarded = guarded
         self._boundaries = boundaries
         self._insert_only = insert_only
         self._reader = RowReader(places)
@@ -60,16 +61,13 @@ class Plan:
 
     def codes(self, lines: Sequence[Line]) -> list[str]:
         """Return the codes that the rows name."""
-        return [unguarded(line.cells[self._code_at]) for line in lines if self._has_code(line)]
+        return [self._cells(line).get("point_id", "") for line in lines]
 
     def add(self, block: Block) -> None:
         """Look at every row of a block."""
         for line in block.lines:
-            refusal = self._refusal(line, block)
-            if refusal:
-                self._reader.errors.append(refusal)
-            else:
-                self._read(line, block)
+            cells = self._cells(line)
+            self._look(line, cells, block)
         self._note_errors()
 
     def change_rows(self, request: ImportPointsRequest, block: Block) -> list[tuple[object, ...]]:
@@ -86,46 +84,44 @@ class Plan:
         self.report.row_count = row_count
         return self.report
 
-    def _has_code(self, line: Line) -> bool:
-        return len(line.cells) > self._code_at
+    def _cells(self, line: Line) -> dict[str, str]:
+        """Return the cells by what their columns mean."""
+        plain = unguarded if self._guarded else str
+        pairs = zip(self._headings, line.cells, strict=False)
+        return {heading.column: plain(cell.strip()) for heading, cell in pairs}
 
-    def _refusal(self, line: Line, block: Block) -> RowError | None:
-        """Return why a row cannot even be read as a point."""
-        extra = [cell for cell in line.cells[len(self._headings) :] if cell.strip()]
-        if extra:
-            return _row_error(
-                line, "", " ".join(extra), "CELLS_TOO_MANY", _too_many(line, self._headings)
-            )
-        code = unguarded(line.cells[self._code_at].strip()) if self._has_code(line) else ""
-        if not CODE.fullmatch(code):
-            sentence = "must be 1 to 63 letters, digits and ._-, the first a letter or digit"
-            return _row_error(line, "point_id", code, "CODE_INVALID", sentence)
-        if code in self._row_of_code:
-            sentence = f"stands already in row {self._row_of_code[code]}"
-            return _row_error(line, "point_id", code, "CODE_TWICE", sentence)
-        self._row_of_code[code] = line.number
-        if code in block.foreign:
-            sentence = "is used in another region; a code is used once on the whole platform"
-            return _row_error(line, "point_id", code, "CODE_IN_OTHER_REGION", sentence)
-        if self._insert_only and code in block.stored:
-            sentence = "exists already; mode=UPSERT would update it"
-            return _row_error(line, "point_id", code, "CODE_EXISTS", sentence)
-        return None
-
-    def _read(self, line: Line, block: Block) -> None:
-        cells = {
-            heading.column: unguarded(cell.strip())
-            for heading, cell in zip(self._headings, line.cells, strict=False)
-        }
+    def _look(self, line: Line, cells: dict[str, str], block: Block) -> None:
+        errors = self._reader.errors
+        known_errors = len(errors)
+        if any(cell.strip() for cell in line.cells[len(self._headings) :]):
+            errors.append(_too_many(line, self._headings))
+            return
+        errors.extend(self._code_errors(line.number, cells, block))
         stored = block.stored.get(cells["point_id"])
-        known_errors = len(self._reader.errors)
         point = self._reader.read(line.number, cells, stored)
-        if len(self._reader.errors) > known_errors:
+        if len(errors) > known_errors:
             return
         set_defaults(point)
         if point.HasField("location"):
             set_warnings(point, self._boundaries)
         self._decide(line.number, point, stored, block)
+
+    def _code_errors(self, number: int, cells: dict[str, str], block: Block) -> Iterator[RowError]:
+        """Yield what is wrong with a row's code; cells that are missing are empty."""
+        code = cells.setdefault("point_id", "")
+        if not CODE.fullmatch(code):
+            sentence = "must be 1 to 63 letters, digits and ._-, the first a letter or digit"
+            yield _row_error(number, code, "CODE_INVALID", sentence)
+            return
+        first = self._row_of_code.setdefault(code, number)
+        if first != number:
+            yield _row_error(number, code, "CODE_TWICE", f"stands already in row {first}")
+        if code in block.foreign:
+            sentence = "is used in another region; a code is used once on the whole platform"
+            yield _row_error(number, code, "CODE_IN_OTHER_REGION", sentence)
+        if self._insert_only and code in block.stored:
+            sentence = "exists already; mode=UPSERT would update it"
+            yield _row_error(number, code, "CODE_EXISTS", sentence)
 
     def _decide(self, number: int, point: Point, stored: Point | None, block: Block) -> None:
         report, code = self.report, point.name.rpartition("/")[2]
@@ -166,14 +162,14 @@ def field_changes(stored: Point, point: Point) -> list[FieldChange]:
     ]
 
 
-def _row_error(line: Line, column: str, value: str, reason: str, sentence: str) -> RowError:
-    return RowError(
-        row=line.number, column=column, value=value[:SHOWN], reason=reason, message=sentence
-    )
+def _row_error(row: int, code: str, reason: str, sentence: str) -> RowError:
+    return RowError(row=row, column="point_id", value=code[:SHOWN], reason=reason, message=sentence)
 
 
-def _too_many(line: Line, headings: Sequence[Heading]) -> str:
-    return (
+def _too_many(line: Line, headings: Sequence[Heading]) -> RowError:
+    sentence = (
         f"the row has {len(line.cells)} cells and the header {len(headings)}; a decimal comma "
         'must stand in quotation marks ("-1,9") or be a point (-1.9)'
     )
+    extra = " ".join(line.cells[len(headings) :])[:SHOWN]
+    return RowError(row=line.number, value=extra, reason="CELLS_TOO_MANY", message=sentence)

@@ -17,14 +17,13 @@ from smartcity.inventory.v1.point_transfer_pb2 import (
     RowError,
 )
 
-from inventory.domain.geography import Boundaries
-from inventory.domain.places import Places
 from inventory.files.point_columns import Heading, headings_of
 from inventory.files.reading import read_table
 from inventory.files.table import Line, Table
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.import_plan import Block, Plan
 from inventory.storage import imports
+from inventory.storage.regions import require_region
 
 BLOCK_ROWS = 1000
 
@@ -101,9 +100,16 @@ class _Import:
     async def run(self, connection: Connection) -> ImportReport:
         """Plan every block and, but for a dry run, write it."""
         region = last_id(self.request.parent)
+        await require_region(connection, region)
         places = await imports.read_places(connection, region)
         boundaries = await self.needs.boundaries.read(connection, region)
-        self.plan = _plan(self.request, self.headings, places, boundaries)
+        self.plan = Plan(
+            self.headings,
+            places,
+            boundaries,
+            guarded=self.table.guarded,
+            insert_only=self.request.mode == INSERT_ONLY,
+        )
         for lines in _blocks(self.table.lines):
             await self._block(connection, region, lines)
         return self.plan.finish(len(self.table.lines))
@@ -119,15 +125,6 @@ class _Import:
         if writing and not self.plan.report.errors:
             rows = await asyncio.to_thread(self.plan.change_rows, self.request, block)
             await imports.write(connection, block.created, block.updated, rows)
-
-
-def _plan(
-    request: ImportPointsRequest,
-    headings: Sequence[Heading],
-    places: Places,
-    boundaries: Boundaries,
-) -> Plan:
-    return Plan(headings, places, boundaries, insert_only=request.mode == INSERT_ONLY)
 
 
 def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:

@@ -3,7 +3,7 @@
 from google.api.httpbody_pb2 import HttpBody
 from smartcity.inventory.v1.point_transfer_pb2 import UPSERT, ImportPointsRequest
 
-from inventory.files.dataset import Dataset
+from inventory.domain.dataset import Dataset
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.import_points import import_points
 from inventory.storage import reference

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 from common.postgres.database import Connection
 
-from inventory.files.dataset import Dataset, Division
+from inventory.domain.dataset import Dataset, Division
 
 UPSERT_REGION = """
 INSERT INTO regions (region_code, display_name, aliases, figures, positions)

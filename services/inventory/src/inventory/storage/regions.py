@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from common.errors import ResourceMissing
 from common.names import last_id
 from common.postgres.database import Connection, Row
 from common.postgres.pages import Page
@@ -104,6 +105,16 @@ async def read_region(connection: Connection, code: str) -> Region | None:
     """Return the region of this code."""
     row = await connection.fetchrow(GET_REGION, code)
     return _region(row) if row else None
+
+
+async def require_region(connection: Connection, code: str) -> None:
+    """Refuse a region that does not exist: an empty list would claim that it does.
+
+    Raises:
+        ResourceMissing: There is no region of this code.
+    """
+    if await read_region(connection, code) is None:
+        raise ResourceMissing(region_name(code))
 
 
 async def read_district(connection: Connection, region: str, code: str) -> District | None:
