@@ -45,7 +45,7 @@ async def serve(
     for each service and for "" overall. Returns when everything is closed.
     """
     stopping = _stop_signal()
-    server = _server(domain, published, max_call_s)
+    server = build_server(domain, published, max_call_s)
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     server.add_insecure_port(settings.grpc_address)
@@ -67,7 +67,10 @@ async def serve(
     logger().info("stopped")
 
 
-def _server(domain: str, published: Sequence[Published], max_call_s: float) -> grpc.aio.Server:
+def build_server(
+    domain: str, published: Sequence[Published], max_call_s: float = 120
+) -> grpc.aio.Server:
+    """Return a server with everything but a port and health; `serve` does the rest."""
     unchecked = {f"/{p.name}/{method}" for p in published for method in p.checked_by_operation}
     server = grpc.aio.server(
         interceptors=[CallInterceptor(domain, max_call_s, unchecked)],

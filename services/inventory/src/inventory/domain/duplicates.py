@@ -77,9 +77,11 @@ def _pair(places: Sequence[Place], first: int, second: int) -> Pair:
 
 def _near(places: Sequence[Place], near_m: float) -> Iterator[tuple[int, int]]:
     located = [index for index, place in enumerate(places) if place.position]
+    if not located:
+        return
     positions = [places[index].position or (0.0, 0.0) for index in located]
     points = shapely.points([(longitude, latitude) for latitude, longitude in positions])
-    widest = max((abs(latitude) for latitude, _ in positions), default=0.0)
+    widest = max(abs(latitude) for latitude, _ in positions)
     reach = near_m / METRES_PER_DEGREE / cos(radians(min(widest, HIGHEST_LATITUDE))) * 1.01
     left, right = shapely.STRtree(points).query(points, predicate="dwithin", distance=reach)
     for one, other in zip(left.tolist(), right.tolist(), strict=True):

@@ -9,7 +9,9 @@ from inventory.operations.import_points import import_points
 from inventory.storage import reference
 
 
-async def load_dataset(needs: Dependencies, dataset: Dataset, *, first_only: bool) -> str:
+async def load_dataset(
+    needs: Dependencies, dataset: Dataset, *, first_only: bool = False, with_points: bool = True
+) -> str:
     """Load everything and return a sentence on what was done; may be repeated.
 
     With `first_only` the points are left alone when a data set's points ever came into the
@@ -22,7 +24,7 @@ async def load_dataset(needs: Dependencies, dataset: Dataset, *, first_only: boo
         await reference.write(connection, dataset)
         loaded = await reference.points_were_loaded(connection, dataset.region)
     done = f"{len(dataset.divisions)} divisions, {len(dataset.polygons)} polygons"
-    if not dataset.points or (first_only and loaded):
+    if not with_points or not dataset.points or (first_only and loaded):
         return f"{done}; points left as they are"
     file = HttpBody(content_type="text/csv", data=dataset.points)
     parent = f"regions/{dataset.region}"
