@@ -28,9 +28,8 @@ def read_geojson(text: str) -> Table:
         raise FileRefused("GEOJSON_WRONG", 'the file must be a GeoJSON "FeatureCollection"')
     records = [_record(feature, row) for row, feature in enumerate(document["features"], start=2)]
     headings = list(dict.fromkeys(name for record in records for name in record)) or ["point_id"]
-    return table_of(
-        [headings, *([record.get(name, "") for name in headings] for record in records)]
-    )
+    rows = [[record.get(name, "") for name in headings] for record in records]
+    return table_of([headings, *rows], guarded=False)
 
 
 def feature(properties: Mapping[str, object], position: Sequence[float] | None) -> bytes:

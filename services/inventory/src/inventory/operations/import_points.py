@@ -36,8 +36,8 @@ class ImportRefused(FieldsInvalid):
     def __init__(self, report: ImportReport) -> None:
         super().__init__([_violation(error) for error in report.errors])
         self.message = (
-            f"{report.error_count} errors in {report.row_count} rows; nothing was imported. "
-            "A dry run (validateOnly=true) lists all of them."
+            f"nothing was imported: errors {report.error_count}, rows {report.row_count}; "
+            "a dry run (validateOnly=true) lists every error"
         )
         self.metadata = {"errors": str(report.error_count), "rows": str(report.row_count)}
 
