@@ -24,6 +24,22 @@ $(INSTALLED):
 .PHONY: install
 install: $(INSTALLED) ## Install everything into .venv (the other targets do it by themselves)
 
+# What devstack is told: PORT=9000 (0: a free one), DATA=<state folder>; README.md there has the rest.
+STACK = env $(if $(PORT),SMARTCITY_STACK_PORT='$(PORT)') $(if $(DATA),SMARTCITY_STACK_STATE_FOLDER='$(DATA)') $(BIN)/python -m devstack
+
+.PHONY: run
+run: $(INSTALLED) ## Start the whole platform until Ctrl-C (PORT=8080 DATA=.local/stack QUIET=1)
+	@exec $(STACK) --with-parent $(if $(QUIET),--quiet)
+
+.PHONY: load
+load: $(INSTALLED) ## Load a folder of data into the running platform (REGION=64.09 FROM=data/ppu)
+	@test -n "$(REGION)" -a -n "$(FROM)" || { echo "say what to load: make load REGION=64.09 FROM=data/ppu"; exit 1; }
+	@exec $(STACK) load --region '$(REGION)' '$(FROM)'
+
+.PHONY: clean
+clean: $(INSTALLED) ## Delete the platform's state: databases, streams, keys, logs (DATA=.local/stack)
+	@$(STACK) clean
+
 .PHONY: protos
 protos: $(INSTALLED) ## Write the stubs and descriptors anew from protos/
 	@$(BIN)/python libs/protos/generate.py

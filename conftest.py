@@ -1,0 +1,3 @@
+"""The fixtures that every package's tests share."""
+
+pytest_plugins = ["devstack.testing", "inventory.testing"]

@@ -1,0 +1,1 @@
+"""The whole platform as child processes of one command."""

@@ -1,0 +1,115 @@
+"""The commands of `python -m devstack`: up, load, clean."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from devstack.errors import StackNotRunning, StackRunning
+from devstack.output import Output, say
+from devstack.postgres import EmbeddedPostgres
+from devstack.process import ProcessSpec, child_environment, run_to_end
+from devstack.services import Place, Service, inventory
+from devstack.settings import StackSettings
+from devstack.stack import Stack
+from devstack.state import StateFolder, held, holder
+from devstack.waiting import always
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+async def up(settings: StackSettings, *, quiet: bool) -> int:
+    """Run the stack until a signal comes or a process cannot be kept alive; return the exit code.
+
+    The first signal stops everything in order, the second one without patience.
+    """
+    state = StateFolder(settings.state_folder)
+    stack = Stack(settings, Output(state.logs, None if quiet else sys.stdout.buffer))
+    _stop_on_signals(stack)
+    try:
+        async with stack:
+            say(addresses(stack))
+            say(f"ready: {stack.url}")
+            name = await stack.until_given_up()
+            say(f"{name} cannot be kept alive (see {state.logs}): stopping everything")
+    except asyncio.CancelledError:
+        say("stopped")
+        return 0
+    return 1
+
+
+async def load(settings: StackSettings, region: str, folder: Path) -> None:
+    """Load a folder of data into the stack that runs on the state folder.
+
+    Raises:
+        StackNotRunning: There is none, or it is still starting.
+        CommandFailed: The load ended with an error.
+    """
+    state = StateFolder(settings.state_folder)
+    if holder(state) is None or not state.ready.exists():
+        raise StackNotRunning(f"no stack is ready on {state.path}: start it with make run")
+    service = inventory(Place(settings, state, EmbeddedPostgres(state.postgres), 0))
+    await run_to_end(
+        _loading(service, region, folder, settings.load_within_s),
+        Output(terminal=sys.stdout.buffer).sink(service.name),
+    )
+
+
+async def clean(settings: StackSettings) -> None:
+    """Delete the state folder.
+
+    Raises:
+        StackRunning: A stack uses it.
+        NotStateFolder: It is something else.
+    """
+    state = StateFolder(settings.state_folder)
+    if not state.path.exists():
+        return
+    pid = holder(state)
+    if pid is not None:
+        raise StackRunning(f"process {pid} uses {state.path}: stop it first")
+    async with held(state):
+        state.remove()
+
+
+def addresses(stack: Stack) -> str:
+    """Return the block that tells where everything is."""
+    place = stack.place
+    rows = (
+        ("gateway", stack.url),
+        ("documentation", f"{stack.url}/docs"),
+        ("OpenAPI", f"{stack.url}/openapi.json"),
+        ("gRPC", f"{place.public_address} (plaintext, with reflection)"),
+        ("PostgreSQL", stack.postgres.url("inventory", "inventory")),
+        ("NATS", stack.nats.url),
+        ("metrics", f"http://{place.address('inventory-metrics')}/metrics (inventory)"),
+        ("", f"http://{place.address('gateway-metrics')}/metrics (gateway)"),
+        ("state, logs", f"{stack.state.path}"),
+        *(("opened (o+x)", f"{path} for PostgreSQL's user") for path in stack.postgres.opened),
+    )
+    return "\n".join(("", *(f"  {name:<14} {value}" for name, value in rows), ""))
+
+
+def _stop_on_signals(stack: Stack) -> None:
+    loop = asyncio.get_running_loop()
+    running = asyncio.current_task()
+
+    def stop() -> None:
+        if running is None or running.cancelling():
+            stack.hurry()
+            return
+        say("stopping; once more to be faster")
+        running.cancel()
+
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop)
+
+
+def _loading(service: Service, region: str, folder: Path, within_s: float) -> ProcessSpec:
+    return ProcessSpec(
+        name=f"{service.name}-load",
+        command=service.command("load", "--region", region, str(folder)),
+        env=child_environment(service.env, service.owner_env),
+        ready=always,
+        ready_within_s=within_s,
+    )

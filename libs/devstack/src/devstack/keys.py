@@ -1,0 +1,30 @@
+"""Secrets that a stack makes for itself, once."""
+
+import base64
+import json
+import os
+import secrets
+from pathlib import Path
+
+KEY_BYTES = 32
+
+
+def contact_keys_file(folder: Path) -> Path:
+    """Return the file with the keys that seal contact persons' data; make it when it is new."""
+    path = folder / "contact_keys.json"
+    if not path.exists():
+        key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+        _write_private(path, json.dumps({"active": "k1", "keys": {"k1": key}}))
+    return path
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)

@@ -1,0 +1,82 @@
+"""A Python process and all below it, seen from outside: for tests that kill it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import PIPE, Process, create_subprocess_exec
+from typing import Self
+
+import psutil
+
+from devstack.waiting import until
+
+GONE_WITHIN_S = 15.0
+
+
+class Outside:
+    """`python <words>` with settings of the stack, its output readable line by line."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._below: list[psutil.Process] = []
+
+    @classmethod
+    async def start(cls, *words: str, **settings: object) -> Self:
+        """Start the process; `port=0` becomes SMARTCITY_STACK_PORT=0."""
+        named = {f"SMARTCITY_STACK_{name.upper()}": str(value) for name, value in settings.items()}
+        command = (sys.executable, *words)
+        env = dict(os.environ) | named
+        return cls(
+            await create_subprocess_exec(*command, env=env, stdout=PIPE, stderr=subprocess.STDOUT)
+        )
+
+    async def line(self, beginning: str, within_s: float = 60) -> str:
+        """Read on to the line that begins so, and return it."""
+        async with asyncio.timeout(within_s):
+            while text := await self._next():
+                if text.startswith(beginning):
+                    return text.rstrip()
+        raise EOFError("".join(self.lines))
+
+    def see_below(self) -> list[str]:
+        """Remember all processes below; return their names."""
+        self._below = psutil.Process(self.process.pid).children(recursive=True)
+        return [process.name() for process in self._below]
+
+    def left(self) -> list[str]:
+        """Return the names of those remembered processes that still run."""
+        return [process.name() for process in self._below if _lives(process)]
+
+    async def nothing_is_left(self) -> bool:
+        """Tell whether all remembered processes end soon."""
+
+        async def gone() -> bool:
+            return not self.left()
+
+        return await until(gone, GONE_WITHIN_S)
+
+    async def end(self, number: signal.Signals | None = None, within_s: float = 30) -> int:
+        """Send a signal, or none, and wait for the end; return the exit code."""
+        if number is not None:
+            self.process.send_signal(number)
+        async with asyncio.timeout(within_s):
+            while await self._next():
+                pass
+            return await self.process.wait()
+
+    async def _next(self) -> str:
+        if self.process.stdout is None:
+            return ""
+        text = (await self.process.stdout.readline()).decode()
+        self.lines.append(text)
+        return text
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,44 @@
+"""TCP ports: free ones for what listens inside, and a clear word when one is taken."""
+
+import secrets
+import socket
+
+from devstack.errors import PortBusy
+
+# Below the range that Linux takes the ports of outgoing connections from: a service that is
+# started again must find its port free.
+INTERNAL = range(20000, 32000)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return different ports of 127.0.0.1 that nobody listens on."""
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.choice(INTERNAL)
+        if port not in found and is_free("127.0.0.1", port):
+            found.append(port)
+    return found
+
+
+def is_free(host: str, port: int) -> bool:
+    """Tell whether nobody listens on the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        # Without this, connections that ended a moment ago would count.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen()
+        except OSError:
+            return False
+    return True
+
+
+def require_free(host: str, port: int, advice: str) -> None:
+    """Check that the port is free.
+
+    Raises:
+        PortBusy: It is not; the message ends with `advice`.
+    """
+    if not is_free(host, port):
+        raise PortBusy(f"port {port} of {host} is in use by another program: {advice}")

@@ -1,0 +1,113 @@
+"""The platform's services as data: one function per service, listed in `ALL` in start order."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from devstack.databases import owner_of
+from devstack.keys import contact_keys_file
+from devstack.ports import free_ports
+from devstack.postgres import EmbeddedPostgres
+from devstack.probes import accepts, answers_ok
+from devstack.settings import StackSettings
+from devstack.state import StateFolder
+from devstack.waiting import Condition
+
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the services' environments are made from."""
+
+    settings: StackSettings
+    state: StateFolder
+    postgres: EmbeddedPostgres
+    public_port: int
+    _ports: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def public_address(self) -> str:
+        """HOST:PORT that everyone outside calls."""
+        return f"{self.settings.host}:{self.public_port}"
+
+    def address(self, listener: str) -> str:
+        """Return HOST:PORT of an internal listener, such as `inventory-grpc`: always the same."""
+        if listener not in self._ports:
+            self._ports[listener] = self.settings.ports.get(listener) or free_ports(1)[0]
+        return f"127.0.0.1:{self._ports[listener]}"
+
+    def port(self, listener: str) -> int:
+        """Return the port of an internal listener."""
+        return int(self.address(listener).rpartition(":")[2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One service: how it runs, and what must run to its end before."""
+
+    name: str
+    env: Environment
+    ready: Condition
+    database: bool = True
+    """It has a database of its own and a `migrate` command."""
+    owner_env: Environment = field(default_factory=dict)
+    """What its commands that write as the database's owner get on top of `env`."""
+    load: tuple[str, ...] = ()
+    """Arguments of the command that loads its first data."""
+
+    def command(self, *arguments: str) -> tuple[str, ...]:
+        """Return the command line of the service or of one of its commands."""
+        return (sys.executable, "-m", self.name, *arguments)
+
+
+Builder = Callable[[Place], Service]
+
+
+def inventory(place: Place) -> Service:
+    """Points, circuits, devices and providers."""
+    folder = place.settings.data_folder
+    return Service(
+        name="inventory",
+        env={
+            "SMARTCITY_GRPC_ADDRESS": place.address("inventory-grpc"),
+            "SMARTCITY_METRICS_ADDRESS": place.address("inventory-metrics"),
+            "SMARTCITY_DATABASE_URL": place.postgres.url("inventory", "inventory"),
+            "SMARTCITY_CONTACT_KEYS_FILE": str(contact_keys_file(place.state.secrets)),
+            "SMARTCITY_LOG_LEVEL": place.settings.log_level,
+        },
+        owner_env=_as_owner(place, "inventory"),
+        load=() if folder is None else ("--region", place.settings.region, "--first", str(folder)),
+        ready=accepts(place.address("inventory-grpc")),
+    )
+
+
+def gateway(place: Place) -> Service:
+    """Envoy and the pages beside it: the only public listener."""
+    return Service(
+        name="gateway",
+        database=False,
+        env={
+            "SMARTCITY_HTTP_ADDRESS": place.public_address,
+            "SMARTCITY_UPSTREAMS": json.dumps({"inventory": place.address("inventory-grpc")}),
+            "SMARTCITY_PAGES_ADDRESS": place.address("gateway-pages"),
+            "SMARTCITY_GRPC_ADDRESS": place.address("gateway-grpc"),
+            "SMARTCITY_ENVOY_ADMIN_ADDRESS": place.address("envoy-admin"),
+            "SMARTCITY_METRICS_ADDRESS": place.address("gateway-metrics"),
+            "SMARTCITY_STATE_FOLDER": str(place.state.of("gateway")),
+            "SMARTCITY_LOG_LEVEL": place.settings.log_level,
+        },
+        ready=answers_ok(place.public_address, "/readyz"),
+    )
+
+
+ALL: tuple[Builder, ...] = (inventory, gateway)
+
+
+def _as_owner(place: Place, service: str) -> Environment:
+    owner = owner_of(service)
+    return {
+        "SMARTCITY_DATABASE_URL": place.postgres.url(service, owner),
+        "SMARTCITY_MIGRATION_URL": place.postgres.dbmate_url(service, owner),
+    }
