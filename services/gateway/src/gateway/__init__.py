@@ -1,0 +1,1 @@
+"""The one HTTP and gRPC edge of the platform."""

@@ -1,0 +1,30 @@
+"""What the gateway takes from the environment."""
+
+from pathlib import Path
+
+from common.settings import Address, ServiceSettings
+from pydantic import Field
+
+MEBIBYTE = 1024 * 1024
+
+
+class GatewaySettings(ServiceSettings):
+    """Where the gateway listens, whom it forwards to and how much it accepts."""
+
+    http_address: Address = "127.0.0.1:8080"
+    """The public port."""
+    upstreams: dict[str, Address] = Field(default={"inventory": "127.0.0.1:50051"})
+    """Service name to gRPC address; package `smartcity.<name>.v1` goes there."""
+    pages_address: Address = "127.0.0.1:8081"
+    """Internal HTTP: documentation, health, the check of JSON bodies."""
+    grpc_address: Address = "127.0.0.1:50060"
+    """Internal gRPC: reflection and health."""
+    envoy_admin_address: Address = "127.0.0.1:9901"
+    metrics_address: Address = "127.0.0.1:9110"
+    state_folder: Path = Path(".local/gateway")
+    """Where the rendered bootstrap lies while the gateway runs."""
+    max_upload_bytes: int = 32 * MEBIBYTE
+    max_json_bytes: int = 4 * MEBIBYTE
+    envoy_concurrency: int = 2
+    cors_origins: tuple[str, ...] = ()
+    """Origins of browser pages that may call; `*` for any. None by default."""
