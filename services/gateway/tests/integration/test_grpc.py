@@ -141,7 +141,7 @@ async def test_health_of_an_unknown_service_is_not_found(channel: grpc.aio.Chann
 
 
 async def test_watched_health_tells_changes(channel: grpc.aio.Channel, upstream: Any) -> None:
-    watch = channel.unary_stream(
+    watch: Any = channel.unary_stream(
         "/grpc.health.v1.Health/Watch",
         request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
         response_deserializer=HEALTH.FromString,

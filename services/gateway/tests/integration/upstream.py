@@ -16,6 +16,7 @@ from smartcity.inventory.v1 import (
     point_transfer_pb2,
     region_pb2,
 )
+from smartcity.inventory.v1.point_pb2 import Point
 
 Context = grpc.aio.ServicerContext[Any, Any]
 MIB = 1024 * 1024
@@ -41,7 +42,7 @@ class Inventory(inventory_service_pb2_grpc.InventoryServiceServicer):
             await self.released.wait()
         if code == "HANGS":
             await asyncio.get_running_loop().create_future()
-        return point_pb2.Point(name=request.name, display_name="Kantor Desa", kind="VILLAGE_OFFICE")
+        return Point(name=request.name, display_name="Kantor Desa", kind=Point.VILLAGE_OFFICE)
 
     async def ListPoints(self, request: point_pb2.ListPointsRequest, context: Context) -> Any:  # noqa: N802, ARG002
         asked = f"{request.page_size} {list(request.kind)} {request.query}"
@@ -54,13 +55,13 @@ class Inventory(inventory_service_pb2_grpc.InventoryServiceServicer):
         return request.point
 
     async def UpdatePoint(self, request: point_pb2.UpdatePointRequest, context: Context) -> Any:  # noqa: N802, ARG002
-        point = point_pb2.Point()
+        point = Point()
         point.CopyFrom(request.point)
         point.source = ",".join(request.update_mask.paths)
         return point
 
     async def ActivatePoint(self, request: point_pb2.ActivatePointRequest, context: Context) -> Any:  # noqa: N802, ARG002
-        return point_pb2.Point(name=request.name, state="ACTIVE", etag=request.etag)
+        return Point(name=request.name, state=Point.ACTIVE, etag=request.etag)
 
     async def ImportPoints(  # noqa: N802
         self,
@@ -94,7 +95,8 @@ class Upstream:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.inventory = Inventory()
+        # The stub calls every method abstract; those not written answer UNIMPLEMENTED.
+        self.inventory = Inventory()  # type: ignore[abstract]
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             options=[("grpc.max_receive_message_length", 33 * MIB), ("grpc.so_reuseport", 0)]

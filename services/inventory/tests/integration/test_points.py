@@ -127,7 +127,7 @@ async def test_a_point_outside_its_village_carries_a_warning_with_the_distance(
 async def test_a_point_lives_and_retires(inventory: Inventory) -> None:
     await create(inventory)
     stub = inventory.stub
-    steps = (
+    steps: tuple[tuple[Any, Any, int], ...] = (
         (stub.ActivatePoint, point_pb2.ActivatePointRequest, Point.ACTIVE),
         (stub.SuspendPoint, point_pb2.SuspendPointRequest, Point.SUSPENDED),
         (stub.ResumePoint, point_pb2.ResumePointRequest, Point.ACTIVE),

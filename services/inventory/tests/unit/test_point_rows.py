@@ -20,9 +20,13 @@ PLACES = Places(
 GOOD = {"point_id": "A", "display_name": "SD 1", "kind": "SCHOOL", "village": "64.01.06.2012"}
 
 
-def read(stored: Point | None = None, **cells: str) -> tuple[Point, list[RowError]]:
+def read(**cells: str) -> tuple[Point, list[RowError]]:
+    return read_over(None, GOOD | cells)
+
+
+def read_over(stored: Point | None, cells: dict[str, str]) -> tuple[Point, list[RowError]]:
     reader = RowReader(PLACES)
-    point = reader.read(2, (GOOD if stored is None else {"point_id": "A"}) | cells, stored)
+    point = reader.read(2, cells, stored)
     return point, reader.errors
 
 
@@ -109,7 +113,7 @@ def test_a_point_needs_a_place() -> None:
 
 def test_columns_that_are_absent_leave_what_is_stored() -> None:
     stored, _ = read(address="Jalan 1", latitude="-1.4", longitude="116.1")
-    point, errors = read(stored, display_name="SD 2")
+    point, errors = read_over(stored, {"point_id": "A", "display_name": "SD 2"})
     assert errors == []
     assert (point.address, point.location.latitude, point.display_name) == ("Jalan 1", -1.4, "SD 2")
 
