@@ -39,8 +39,9 @@ def protoc(*args: str) -> None:
     subprocess.run(command, check=True)
 
 
-def generate(out: Path) -> None:
+def write(out: Path) -> None:
     """Write stubs of every file below protos/ and one descriptor set of all into `out`."""
+    (out / "smartcity").mkdir(parents=True, exist_ok=True)
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
     with tempfile.NamedTemporaryFile(suffix=".binpb") as validate:
         validate.write(validate_descriptors().SerializeToString())
@@ -50,17 +51,16 @@ def generate(out: Path) -> None:
         protoc(known, f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}", *sources)
         described = f"--descriptor_set_out={out / 'smartcity/descriptors.binpb'}"
         protoc(known, described, "--include_imports", "--include_source_info", *sources)
+    for stub in out.rglob("*_grpc.py*"):
+        if "service" not in stub.name:
+            stub.unlink()
 
 
 def main() -> None:
     """Replace the generated packages."""
     for package in ("buf", "smartcity"):
         shutil.rmtree(OUT / package, ignore_errors=True)
-    OUT.mkdir(parents=True, exist_ok=True)
-    generate(OUT)
-    for stub in OUT.rglob("*_grpc.py*"):
-        if "service" not in stub.name:
-            stub.unlink()
+    write(OUT)
 
 
 if __name__ == "__main__":
