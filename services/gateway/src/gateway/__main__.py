@@ -35,7 +35,7 @@ async def run(settings: GatewaySettings) -> int:
     upstreams = Upstreams(settings.upstreams)
     health = Health(upstreams, envoy.runs)
     async with (
-        served(pages(routes, health, openapi(contract, routes)), settings.pages_address),
+        served(pages(routes, upstreams, health, openapi(contract, routes)), settings.pages_address),
         envoy.running(bootstrap(contract, routes, settings)),
         _metrics(settings.metrics_address),
         upstreams,

@@ -59,6 +59,12 @@ def upstream_of(service: ServiceDescriptor) -> str:
     return str(service.full_name.split(".")[1])
 
 
+def service_of(method: MethodDescriptor) -> ServiceDescriptor:
+    """Return the service that declares the method."""
+    service: ServiceDescriptor = method.containing_service
+    return service
+
+
 def carries_file(method: MethodDescriptor) -> bool:
     """Tell whether the method takes or gives a file (google.api.HttpBody)."""
     fields: Sequence[FieldDescriptor] = method.input_type.fields

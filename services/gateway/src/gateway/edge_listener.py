@@ -7,6 +7,7 @@ from gateway.contract import Contract
 from gateway.edge_routes import CHECK, CORS, PAGES, TYPES, virtual_host
 from gateway.local_replies import local_replies
 from gateway.routes import Routes
+from gateway.service_check import PASSED_ON
 from gateway.settings import MEBIBYTE, GatewaySettings
 
 JsonObject = dict[str, Any]
@@ -140,7 +141,7 @@ def _check(settings: GatewaySettings) -> JsonObject:
         },
         "failure_mode_allow": False,
         "status_on_error": {"code": "ServiceUnavailable"},
-        "allowed_headers": _exactly("content-type"),
+        "allowed_headers": _exactly("content-type", *PASSED_ON),
     }
 
 

@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import Self
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from gateway.contract import Contract, upstream_of
+from gateway.contract import Contract, service_of, upstream_of
 
 CHECK_S = 1.0
 WATCH_EVERY_S = 1.0
@@ -60,6 +61,21 @@ class Upstreams:
         except grpc.aio.AioRpcError:
             return NOT_SERVING
         return answer.status
+
+    async def call(
+        self, rpc: MethodDescriptor, request: bytes, headers: Mapping[str, str], within_s: float
+    ) -> bytes:
+        """Call a method with a packed message and return the packed answer.
+
+        Raises:
+            grpc.aio.AioRpcError: The service refuses or does not answer in time.
+        """
+        service = service_of(rpc)
+        channel = self._channels[upstream_of(service)]
+        method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            f"/{service.full_name}/{rpc.name}"
+        )
+        return await method(request, metadata=tuple(headers.items()), timeout=within_s)
 
     async def states(self) -> dict[str, State]:
         """Return the state of every upstream, all asked at the same time."""

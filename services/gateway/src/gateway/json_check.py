@@ -1,5 +1,6 @@
 """Every violation of a JSON request at once, before the transcoder stops at the first."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from json import JSONDecodeError
 from typing import Any
@@ -9,6 +10,7 @@ from common.errors import Violation
 from common.validation import violations
 from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from gateway.contract import message_of
@@ -28,12 +30,29 @@ class Sent:
     body: bytes
 
 
-def check(match: Match, sent: Sent) -> list[Violation]:
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is wrong with a request that cannot be read, and the part of it that can.
+
+    Both are empty for a request that can be read: it is left to its service.
+    """
+
+    violations: Sequence[Violation] = ()
+    readable: Message | None = None
+
+    def joined(self, more: Iterable[Violation]) -> list[Violation]:
+        """Return our violations and those of `more` that do not follow from ours."""
+        new = [
+            v for v in more if not any(_touches(v.field, ours.field) for ours in self.violations)
+        ]
+        return [*self.violations, *new][:MAX_VIOLATIONS]
+
+
+def check(match: Match, sent: Sent) -> Findings:
     """Return nothing when the request can be read; else all that is wrong with it.
 
     That includes the rules that the protos declare (protovalidate), for the part that can be
-    read. A request that can be read is left to its service, which knows these rules too. At most
-    `MAX_VIOLATIONS` are returned.
+    read. At most `MAX_VIOLATIONS` are returned.
     """
     reader = Reader()
     for name, value in match.values.items():
@@ -42,9 +61,10 @@ def check(match: Match, sent: Sent) -> list[Violation]:
     request = _body(match, sent.body, reader)
     _query(match, sent.query, request, reader)
     if not reader.found:
-        return []
-    broken = _rules(match, request, reader.found)
-    return [*reader.found, *broken][:MAX_VIOLATIONS]
+        return Findings()
+    readable = _readable(match, request)
+    broken = _rules(match, request, readable, reader.found)
+    return Findings([*reader.found, *broken][:MAX_VIOLATIONS], readable)
 
 
 def _body(match: Match, body: bytes, reader: Reader) -> dict[str, Any]:
@@ -118,19 +138,25 @@ def _put(request: dict[str, Any], dotted: str, value: object) -> None:
     request[last] = value
 
 
-def _rules(match: Match, request: dict[str, Any], found: list[Violation]) -> list[Violation]:
+def _readable(match: Match, request: dict[str, Any]) -> Message:
+    for dotted, value in match.values.items():
+        _put(request, dotted, value)
+    message = GetMessageClass(match.rule.rpc.input_type)()
+    json_format.ParseDict(request, message, ignore_unknown_fields=True)
+    return message
+
+
+def _rules(
+    match: Match, request: dict[str, Any], readable: Message, found: list[Violation]
+) -> list[Violation]:
     """Return the broken rules of what could be read.
 
     Left out: what follows from a part that could not be read, and, when fields are changed
     (PATCH), rules of fields that were not sent.
     """
-    for dotted, value in match.values.items():
-        _put(request, dotted, value)
-    message = GetMessageClass(match.rule.rpc.input_type)()
-    json_format.ParseDict(request, message, ignore_unknown_fields=True)
     return [
         broken
-        for broken in violations(message)
+        for broken in violations(readable)
         if not any(_touches(broken.field, wrong.field) for wrong in found)
         and (match.rule.verb != "PATCH" or _was_sent(broken.field, match, request))
     ]

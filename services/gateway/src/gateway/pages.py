@@ -19,10 +19,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gateway.errors import Refusal
-from gateway.health import Health
+from gateway.health import Health, Upstreams
 from gateway.json_check import Sent, check
 from gateway.json_reader import MAX_VIOLATIONS
 from gateway.routes import Routes
+from gateway.service_check import PASSED_ON, service_violations
 
 LARGE_BYTES = 64 * 1024
 """A larger body is checked in a thread, so that health and others need not wait."""
@@ -71,6 +72,7 @@ class Checks:
     """The answers to requests that no service may see, or not yet."""
 
     routes: Routes
+    upstreams: Upstreams
 
     async def check(self, request: Request) -> Response:
         """Answer Envoy: 200 lets the request go on, 400 goes back to the caller as it is."""
@@ -80,12 +82,14 @@ class Checks:
             return Response(status_code=HTTPStatus.OK)
         sent = Sent(request.url.query.encode(), await request.body())
         if len(sent.body) > LARGE_BYTES:
-            found = await asyncio.to_thread(check, match, sent)
+            findings = await asyncio.to_thread(check, match, sent)
         else:
-            found = check(match, sent)
-        if not found:
+            findings = check(match, sent)
+        if findings.readable is None:
             return Response(status_code=HTTPStatus.OK)
-        return refused(_broken(found))
+        rpc, headers = match.rule.rpc, _passed_on(request)
+        more = await service_violations(self.upstreams, rpc, findings.readable, headers)
+        return refused(_broken(findings.joined(more)))
 
     async def refuse(self, request: Request) -> Response:
         """Say why nobody answers this path."""
@@ -103,12 +107,12 @@ def refused(refusal: Refusal, headers: dict[str, str] | None = None) -> Response
     return Response(refusal.body(), refusal.http, headers, "application/json")
 
 
-def pages(routes: Routes, health: Health, openapi: bytes) -> Starlette:
+def pages(routes: Routes, upstreams: Upstreams, health: Health, openapi: bytes) -> Starlette:
     """Return the HTTP application behind Envoy.
 
     `/check/…` and `/refused/…` are for Envoy alone, which lets no public path lead there.
     """
-    checks = Checks(routes)
+    checks = Checks(routes, upstreams)
     document = Document(openapi)
     return Starlette(
         routes=[
@@ -142,6 +146,11 @@ def _broken(found: list[Violation]) -> Refusal:
     return Refusal(
         HTTPStatus.BAD_REQUEST, StatusCode.INVALID_ARGUMENT, reason, text, violations=found
     )
+
+
+def _passed_on(request: Request) -> dict[str, str]:
+    """Return the headers by which a service knows the caller."""
+    return {name: request.headers[name] for name in PASSED_ON if name in request.headers}
 
 
 def _raw_path(request: Request, prefix: str) -> str:

@@ -68,6 +68,16 @@ async def test_a_body_is_read_whatever_its_media_type(client: httpx.AsyncClient)
     assert answer.json()["displayName"] == "x"
 
 
+async def test_what_only_the_service_knows_is_named_with_what_cannot_be_read(
+    client: httpx.AsyncClient,
+) -> None:
+    draft = {"kind": "CASTLE", "village": "regions/64.01/villages/64.01.06.0000"}
+    answer = await client.post(POINTS, json=draft | {"displayName": "x"})
+    body = refusal(answer, 400, 3, "JSON_INVALID")
+    assert fields(body) == ["point.kind", "point.village"]
+    assert "dry run True" in body["message"]
+
+
 async def test_a_patch_brings_its_mask(client: httpx.AsyncClient) -> None:
     answer = await client.patch(
         POINT, params={"updateMask": "displayName,kind"}, json={"displayName": "x"}

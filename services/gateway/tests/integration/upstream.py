@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+from common.errors import FieldsInvalid, Violation
+from common.rpc.status import to_status
 from google.api import httpbody_pb2
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -51,7 +53,11 @@ class Inventory(inventory_service_pb2_grpc.InventoryServiceServicer):
     async def ListRegions(self, request: Any, context: Context) -> Any:  # noqa: N802, ARG002
         return region_pb2.ListRegionsResponse()
 
-    async def CreatePoint(self, request: point_pb2.CreatePointRequest, context: Context) -> Any:  # noqa: N802, ARG002
+    async def CreatePoint(self, request: point_pb2.CreatePointRequest, context: Context) -> Any:  # noqa: N802
+        if request.point.village.endswith("0000"):
+            wrong = [Violation("point.village", f"dry run {request.validate_only}", "UNKNOWN")]
+            status = to_status(FieldsInvalid(wrong), "inventory")
+            await context.abort_with_status(rpc_status.to_status(status))
         return request.point
 
     async def UpdatePoint(self, request: point_pb2.UpdatePointRequest, context: Context) -> Any:  # noqa: N802, ARG002

@@ -6,16 +6,23 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from common.errors import Violation
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A failed call: its code, reason, values, and the wrong fields with a sentence each."""
+    """A failed call: its code, reason, values, and what is wrong with which field."""
 
     code: grpc.StatusCode
     reason: str
     metadata: dict[str, str]
-    fields: dict[str, str]
+    violations: list[Violation]
     message: str
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The wrong fields with a sentence each."""
+        return {violation.field: violation.message for violation in self.violations}
 
 
 def refusal_of(error: grpc.RpcError) -> Refusal:
@@ -30,6 +37,6 @@ def refusal_of(error: grpc.RpcError) -> Refusal:
         code=error.code(),
         reason=info.reason,
         metadata=dict(info.metadata),
-        fields={v.field: v.description for v in wrong.field_violations},
+        violations=[Violation(v.field, v.description, v.reason) for v in wrong.field_violations],
         message=error.details() or "",
     )
