@@ -14,6 +14,8 @@ JsonObject = dict[str, Any]
 ENVOY = "type.googleapis.com/envoy"
 CHECK_PATH = "/check"
 CHECK_S = 5
+AROUND_FILE_BYTES = 4096
+"""What the transcoder adds to a file on its way: the names and values of path and query."""
 PRODUCT = "gateway"
 """The `server` header: what it is, not which version."""
 
@@ -165,7 +167,7 @@ def _transcoder(contract: Contract, settings: GatewaySettings) -> JsonObject:
         },
         "convert_grpc_status": True,
         "match_unregistered_custom_verb": True,
-        "max_request_body_size": settings.max_upload_bytes,
+        "max_request_body_size": settings.max_upload_bytes + AROUND_FILE_BYTES,
         "query_param_unescape_plus": True,
         "max_response_body_size": settings.max_upload_bytes,
     }
