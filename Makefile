@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CHECKED := libs services bench tests conftest.py
 PACKAGES := libs/protos libs/common libs/devstack services/inventory services/gateway
 # The environment is made anew when a lock or a package's own file changes.
 INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.lock $(PACKAGES:%=%/pyproject.toml) | cksum | cut -d' ' -f1)
@@ -40,9 +41,37 @@ load: $(INSTALLED) ## Load a folder of data into the running platform (REGION=64
 clean: $(INSTALLED) ## Delete the platform's state: databases, streams, keys, logs (DATA=.local/stack)
 	@$(STACK) clean
 
+.PHONY: test
+test: lint ## Run everything that CI runs: lint, then every test (ARGS="-k import" to choose)
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## Check style, types and the direction of imports
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary $(CHECKED)
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+.PHONY: format
+format: $(INSTALLED) ## Set the code's form, and mend what ruff can mend
+	@$(BIN)/ruff check --quiet --fix . || true
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure speed and memory beside their baselines, and print the tables
+	@$(BIN)/python bench
+
+.PHONY: hooks
+hooks: $(INSTALLED) ## Let git check each commit as CI does (pre-commit)
+	@$(BIN)/pre-commit install
+
 .PHONY: protos
 protos: $(INSTALLED) ## Write the stubs and descriptors anew from protos/
 	@$(BIN)/python libs/protos/generate.py
+
+.PHONY: release-protos
+release-protos: $(INSTALLED) ## Make today's protos the release that later ones must not break
+	@$(BIN)/buf build libs/protos/src/smartcity/descriptors.binpb --exclude-source-info -o protos/released.binpb
 
 .PHONY: lock
 lock: $(INSTALLED) ## Choose the newest versions of the dependencies and lock them with hashes
