@@ -11,6 +11,8 @@ from typing import cast
 
 END = b"\r\n\r\n"
 LENGTH = b"content-length:"
+SECONDS = 3.0
+CONNECTIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,15 @@ class _Connection(asyncio.Protocol):
         self._transport.write(self._request)
 
 
-async def measure(address: str, path: str, *, seconds: float = 3, connections: int = 16) -> Rate:
-    """Call GET `path` at HOST:PORT for some seconds and return the rate."""
+def rate_of(times: list[float], took_s: float) -> Rate:
+    """Return the rate of calls that took `times` seconds each and `took_s` together."""
+    times.sort()
+    p50, p99 = times[len(times) // 2], times[len(times) * 99 // 100]
+    return Rate(len(times) / took_s, p50 * 1000, p99 * 1000)
+
+
+async def measure(address: str, path: str) -> Rate:
+    """Call GET `path` at HOST:PORT for `SECONDS` and return the rate."""
     host, _, port = address.rpartition(":")
     request = f"GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n".encode()
     times: list[float] = []
@@ -71,12 +80,9 @@ async def measure(address: str, path: str, *, seconds: float = 3, connections: i
     loop = asyncio.get_running_loop()
     made = [
         await loop.create_connection(
-            lambda: _Connection(request, begin + seconds, times), host, int(port)
+            lambda: _Connection(request, begin + SECONDS, times), host, int(port)
         )
-        for _ in range(connections)
+        for _ in range(CONNECTIONS)
     ]
     await asyncio.gather(*(protocol.done for _, protocol in made))
-    took = time.perf_counter() - begin
-    times.sort()
-    p50, p99 = times[len(times) // 2], times[len(times) * 99 // 100]
-    return Rate(len(times) / took, p50 * 1000, p99 * 1000)
+    return rate_of(times, time.perf_counter() - begin)

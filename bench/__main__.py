@@ -1,0 +1,39 @@
+"""`make bench`: start a platform, measure, print the tables. `python bench reads` runs one part."""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from devstack.settings import StackSettings
+from devstack.stack import Stack
+from devstack.testing import open_folder
+from files import files
+from reads import reads
+from start import start
+from table import Table
+
+PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {"reads": reads, "files": files}
+
+
+async def main(wanted: list[str]) -> None:
+    """Run the parts that are wanted, or all."""
+    folder = open_folder("smartcity-bench-")
+    try:
+        if not wanted or "start" in wanted:
+            print(await start(folder / "start"))
+        await _on_one_platform(folder / "stack", [n for n in PARTS if not wanted or n in wanted])
+    finally:
+        shutil.rmtree(folder)
+
+
+async def _on_one_platform(folder: Path, names: list[str]) -> None:
+    settings = StackSettings.model_validate({"port": 0, "state_folder": folder})
+    async with Stack(settings) as stack:
+        for name in names:
+            print(await PARTS[name](stack))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

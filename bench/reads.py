@@ -1,0 +1,96 @@
+"""Reads: one point and a list of 100, through the gateway, over gRPC, and in the baseline."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+from devstack.ports import free_ports
+from devstack.probes import accepts
+from devstack.stack import Stack
+from devstack.waiting import until
+from load import CONNECTIONS, SECONDS, Rate, measure, rate_of
+from smartcity.inventory.v1 import point_pb2
+from table import Table
+
+SERVICE = "/smartcity.inventory.v1.InventoryService"
+POINT = "KEC-64.01.06"
+ROUNDS = 3
+Measured = Callable[[], Awaitable[Rate]]
+
+
+async def reads(stack: Stack) -> Table:
+    """Measure everything in turns, so that what disturbs the machine disturbs all alike."""
+    async with _baseline(stack) as baseline, _channel(stack) as channel:
+        gateway = stack.place.public_address
+        one = point_pb2.GetPointRequest(name=f"regions/64.01/points/{POINT}")
+        many = point_pb2.ListPointsRequest(parent="regions/64.01", page_size=100)
+        rows: dict[str, Measured] = {
+            "one point, FastAPI": lambda: measure(baseline, f"/regions/64.01/points/{POINT}"),
+            "one point, gateway": lambda: measure(gateway, f"/v1/regions/64.01/points/{POINT}"),
+            "one point, gRPC": lambda: _grpc(channel, "GetPoint", one.SerializeToString()),
+            "100 points, FastAPI": lambda: measure(baseline, "/regions/64.01/points?page_size=100"),
+            "100 points, gateway": lambda: measure(
+                gateway, "/v1/regions/64.01/points?pageSize=100"
+            ),
+            "100 points, gRPC": lambda: _grpc(channel, "ListPoints", many.SerializeToString()),
+        }
+        found: dict[str, list[Rate]] = {name: [] for name in rows}
+        for _ in range(ROUNDS):
+            for name, run in rows.items():
+                found[name].append(await run())
+    return _table(found)
+
+
+def _table(found: dict[str, list[Rate]]) -> Table:
+    best = {name: max(rates, key=lambda rate: rate.per_second) for name, rates in found.items()}
+    table = Table(
+        f"reads: best of {ROUNDS} runs of {SECONDS:g} s, {CONNECTIONS} connections",
+        ("call", "per second", "p50 ms", "p99 ms", "ratio to FastAPI"),
+    )
+    for name, rate in best.items():
+        base = best[name.partition(",")[0] + ", FastAPI"]
+        ratio = rate.per_second / base.per_second
+        table.add(name, f"{rate.per_second:,.0f}", rate.p50_ms, rate.p99_ms, ratio)
+    return table
+
+
+@asynccontextmanager
+async def _baseline(stack: Stack) -> AsyncIterator[str]:
+    (port,) = free_ports(1)
+    script = str(Path(__file__).with_name("baseline.py"))
+    url = stack.postgres.url("inventory", "inventory")
+    process = await asyncio.create_subprocess_exec(sys.executable, script, url, str(port))
+    try:
+        if not await until(accepts(f"127.0.0.1:{port}"), within_s=20):
+            raise RuntimeError("the baseline did not start")
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
+async def _channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(stack.place.address("inventory-grpc")) as channel:
+        yield channel
+
+
+async def _grpc(channel: grpc.aio.Channel, method: str, request: bytes) -> Rate:
+    """Call without decoding the answer, as the HTTP load generator does."""
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+        f"{SERVICE}/{method}"
+    )
+    times: list[float] = []
+    begin = time.perf_counter()
+
+    async def worker() -> None:
+        while (sent := time.perf_counter()) < begin + SECONDS:
+            await call(request)
+            times.append(time.perf_counter() - sent)
+
+    await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))
+    return rate_of(times, time.perf_counter() - begin)
