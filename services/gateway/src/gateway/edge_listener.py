@@ -16,6 +16,11 @@ CHECK_PATH = "/check"
 CHECK_S = 5
 AROUND_FILE_BYTES = 4096
 """What the transcoder adds to a file on its way: the names and values of path and query."""
+NOT_FOR_SERVICES = (
+    "grpc-(status|message|previous-rpc-attempts|retry-pushback-ms|internal-.*|tags-.*)",
+    ".*-bin",
+)
+"""Request headers that are gRPC's own; a caller's would only confuse the runtime behind."""
 PRODUCT = "gateway"
 """The `server` header: what it is, not which version."""
 
@@ -109,6 +114,11 @@ def _nosniff() -> JsonObject:
 
 def _filters(contract: Contract, settings: GatewaySettings) -> list[JsonObject]:
     return [
+        _filter(
+            "envoy.filters.http.header_mutation",
+            f"{TYPES}.header_mutation.v3.HeaderMutation",
+            mutations={"request_mutations": [_removed(pattern) for pattern in NOT_FOR_SERVICES]},
+        ),
         _filter("envoy.filters.http.grpc_web", f"{TYPES}.grpc_web.v3.GrpcWeb"),
         _filter(CORS, f"{TYPES}.cors.v3.Cors"),
         _filter(CHECK, f"{TYPES}.ext_authz.v3.ExtAuthz", **_check(settings)),
@@ -125,6 +135,10 @@ def _filters(contract: Contract, settings: GatewaySettings) -> list[JsonObject]:
 
 def _filter(name: str, kind: str, **config: object) -> JsonObject:
     return {"name": name, "typed_config": {"@type": kind, **config}}
+
+
+def _removed(pattern: str) -> JsonObject:
+    return {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": pattern}}}}
 
 
 def _check(settings: GatewaySettings) -> JsonObject:

@@ -19,6 +19,12 @@ OWN_GRPC = "own_grpc"
 CALL_S = 60
 FILE_S = 180
 PAGE_PATHS = ("/", "/openapi.json", "/healthz", "/readyz", "/docs")
+WELL_FORMED = {
+    "grpc-timeout": "[0-9]{1,8}[HMSmun]",
+    "grpc-encoding": "identity|gzip|deflate",
+}
+"""What gRPC demands of these headers. One that is malformed makes the gRPC runtime behind refuse
+the same header of every other caller too, since all share Envoy's connection to it."""
 UNREAD = {"disable_request_body_buffering": True}
 REFUSED = "/refused/"
 """Where the pages answer what nobody else does; no public path leads to their other internals."""
@@ -30,8 +36,8 @@ def virtual_host(contract: Contract, routes: Routes, settings: GatewaySettings) 
         "name": "public",
         "domains": ["*"],
         "routes": [
-            *(_method(method) for method in contract.methods if _seconds(method) != CALL_S),
-            *(_package(name) for name in settings.upstreams),
+            *(_malformed(name, regex) for name, regex in WELL_FORMED.items()),
+            *(_method(method) for method in contract.methods),
             *(_own(prefix) for prefix in ("/grpc.reflection.", "/grpc.health.v1.Health/")),
             *(_page(path) for path in PAGE_PATHS),
             _page("/docs/", prefix=True),
@@ -70,9 +76,14 @@ def _method(method: MethodDescriptor) -> JsonObject:
     return _forwarded(match, upstream_of(method.containing_service), _seconds(method))
 
 
-def _package(upstream: str) -> JsonObject:
-    match = {"prefix": f"/smartcity.{upstream}.", "headers": [_grpc_only()]}
-    return _forwarded(match, upstream, CALL_S)
+def _malformed(name: str, regex: str) -> JsonObject:
+    wrong = {**_header(name, {"safe_regex": {"regex": regex}}), "invert_match": True}
+    given = {"name": name, "present_match": True}
+    text = f"the header {name} must be {regex}"
+    return {
+        "match": {"prefix": "/", "headers": [given, wrong]},
+        "direct_response": {"status": 400, "body": {"inline_string": text}},
+    }
 
 
 def _own(prefix: str) -> JsonObject:

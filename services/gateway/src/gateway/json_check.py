@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from common.errors import Violation
-from common.validation import violations
+from common.validation import json_name, violations
 from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -59,6 +59,7 @@ def check(match: Match, sent: Sent) -> Findings:
         if REPLACED in value:
             reader.refuse(name, "the path is not UTF-8", "path.encoding")
     request = _body(match, sent.body, reader)
+    _refuse_other_names(match, request, reader)
     _query(match, sent.query, request, reader)
     if not reader.found:
         return Findings()
@@ -81,6 +82,23 @@ def _body(match: Match, body: bytes, reader: Reader) -> dict[str, Any]:
         reader.refuse("", _explained(error), "json.syntax")
         return {}
     return {path: read} if field else read
+
+
+def _refuse_other_names(match: Match, request: dict[str, Any], reader: Reader) -> None:
+    """Refuse a body that names another resource than the path: the transcoder would obey it."""
+    for dotted, value in match.values.items():
+        path = ".".join(json_name(part) for part in dotted.split("."))
+        given = _get(request, path)
+        if given not in (None, "", value):
+            sentence = f"must be {value}, as in the path, or left out"
+            reader.refuse(path, sentence, "json.contradicts_path")
+
+
+def _get(request: dict[str, Any], dotted: str) -> object:
+    found: object = request
+    for part in dotted.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
 
 
 def _explained(error: Exception) -> str:

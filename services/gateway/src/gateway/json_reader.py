@@ -3,6 +3,7 @@
 What it returns is the JSON without its wrong parts, which `json_format` then accepts.
 """
 
+import itertools
 import json
 import math
 from collections import Counter
@@ -32,6 +33,10 @@ WELL_KNOWN = {
     "google.protobuf.Duration": "a duration in seconds, such as 3.5s",
     "google.protobuf.FieldMask": "field names joined by commas, such as displayName,kind",
 }
+
+
+NEEDED_MEMBERS = {"google.type.LatLng": ("latitude", "longitude")}
+"""Members whose absence the proto form cannot tell from zero, which is a place in the Atlantic."""
 
 
 class Object(dict[str, Any]):
@@ -133,7 +138,9 @@ class Reader:
     def refuse(self, path: str, message: str, reason: str) -> None:
         """Note one violation, unless there are too many to answer with."""
         if len(self.found) < MAX_VIOLATIONS:
-            shown = path if len(path) <= MAX_PATH else path[:MAX_PATH] + "…"
+            # A member's name may be a lone surrogate, which no UTF-8 can carry.
+            whole = path.encode("utf-8", "backslashreplace").decode()
+            shown = whole if len(whole) <= MAX_PATH else whole[:MAX_PATH] + "…"
             self.found.append(Violation(shown, message, reason))
 
     def message(self, value: object, kind: Descriptor, path: str) -> dict[str, Any] | None:
@@ -150,6 +157,9 @@ class Reader:
                 self._unknown(name, kind, where)
             elif member is not None and self._alone(fields[name], read, where):
                 read[fields[name].json_name] = self._field(member, fields[name], where)
+        for name in NEEDED_MEMBERS.get(kind.full_name, ()):
+            if name not in value:
+                self.refuse(_join(path, name), "must be given", "json.missing")
         return {name: member for name, member in read.items() if member is not None}
 
     def _unknown(self, name: str, kind: Descriptor, path: str) -> None:
@@ -193,10 +203,11 @@ class Reader:
         kept = {key: entry for key, entry in entries.items() if entry is not None}
         if _parses(field, kept):
             return kept
-        wrong = [key for key in kept if not _parses(field, {key: kept[key]})]
+        checked = list(itertools.islice(kept, MAX_VIOLATIONS))
+        wrong = [key for key in checked if not _parses(field, {key: kept[key]})]
         for key in wrong:
             self.refuse(f"{path}[{key}]", "has a wrong key", "json.value")
-        return {key: entry for key, entry in kept.items() if key not in wrong}
+        return {key: kept[key] for key in checked if key not in wrong}
 
     def _one(self, value: object, field: FieldDescriptor, path: str) -> object:
         inner = field.message_type

@@ -70,6 +70,8 @@ REFUSALS = (
         "the service took longer than the deadline",
     ),
 )
+MISUSED = REFUSALS[0]
+"""For every other refusal that is the caller's doing."""
 OTHERWISE = Refusal(
     HTTPStatus.INTERNAL_SERVER_ERROR, StatusCode.INTERNAL, "EDGE_FAILED", f"the edge failed: {WHY}"
 )
@@ -84,7 +86,8 @@ def local_replies(max_json_bytes: int, max_upload_bytes: int) -> JsonObject:
             *(_grpc(one) for one in (UNPUBLISHED, *known) if SAYS not in one.message),
             {"filter": _is_grpc(), "body_format_override": _text(SAYS)},
             *(_json(one, _status_is(one.http)) for one in known),
-            _json(OTHERWISE, _status_is(HTTPStatus.BAD_REQUEST, "GE")),
+            _json(OTHERWISE, _status_is(HTTPStatus.INTERNAL_SERVER_ERROR, "GE")),
+            _json(MISUSED, _status_is(HTTPStatus.BAD_REQUEST, "GE")),
         ]
     }
 

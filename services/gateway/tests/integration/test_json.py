@@ -78,6 +78,51 @@ async def test_what_only_the_service_knows_is_named_with_what_cannot_be_read(
     assert "dry run True" in body["message"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("grpc-timeout", "abc"), ("grpc-timeout", "-1S"), ("grpc-encoding", "foo")]
+)
+async def test_a_malformed_grpc_header_is_refused_and_harms_nobody_else(
+    client: httpx.AsyncClient, name: str, value: str
+) -> None:
+    for _ in range(5):
+        answer = await client.get(POINT, headers={name: value})
+        body = refusal(answer, 400, 3, "REQUEST_INVALID")
+        assert f"the header {name} must be" in body["message"]
+    for seconds in range(5, 25):
+        well = await client.get(POINT, headers={"grpc-timeout": f"{seconds}S"})
+        assert well.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["x-odd-bin", "grpc-status", "grpc-previous-rpc-attempts"])
+async def test_headers_that_are_grpcs_own_do_not_reach_the_service(
+    client: httpx.AsyncClient, name: str
+) -> None:
+    assert (await client.get(POINT, headers={name: "%%%"})).status_code == 200
+
+
+async def test_a_body_that_names_another_resource_than_the_path_is_refused(
+    client: httpx.AsyncClient,
+) -> None:
+    other = {"name": "regions/64.01/points/OTHER"}
+    change = await client.patch(POINT, json=other | {"displayName": "x"})
+    assert fields(refusal(change, 400, 3, "JSON_INVALID")) == ["point.name"]
+    verb = await client.post(f"{POINT}:activate", json=other)
+    assert fields(refusal(verb, 400, 3, "JSON_INVALID")) == ["name"]
+    same = await client.post(f"{POINT}:activate", json={"name": "regions/64.01/points/PSR-0042"})
+    assert same.status_code == 200
+
+
+async def test_half_a_place_is_refused(client: httpx.AsyncClient) -> None:
+    draft = {"displayName": "x", "kind": "OPD", "location": {"latitude": -1.9}}
+    body = refusal(await client.post(POINTS, json=draft), 400, 3, "JSON_INVALID")
+    assert fields(body) == ["point.location.longitude"]
+
+
+async def test_a_lone_surrogate_in_a_name_is_refused(client: httpx.AsyncClient) -> None:
+    body = b'{"\\ud800": 1, "externalIds": {"\\ud800": "x"}}'
+    refusal(await client.post(POINTS, content=body), 400, 3, "JSON_INVALID")
+
+
 async def test_a_patch_brings_its_mask(client: httpx.AsyncClient) -> None:
     answer = await client.patch(
         POINT, params={"updateMask": "displayName,kind"}, json={"displayName": "x"}

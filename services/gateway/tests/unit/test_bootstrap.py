@@ -22,12 +22,8 @@ def table(contract: Contract, routes: Routes) -> list[dict[str, Any]]:
 )
 def test_files_may_take_longer(table: list[dict[str, Any]], method: str, timeout: str) -> None:
     path = f"{SERVICE}/{method}"
-    fitting = [
-        one
-        for one in table
-        if one["match"].get("path") == path or path.startswith(one["match"].get("prefix", "-"))
-    ]
-    assert fitting[0]["route"]["timeout"] == timeout
+    [fitting] = [one for one in table if one["match"].get("path") == path]
+    assert fitting["route"]["timeout"] == timeout
 
 
 def test_a_file_is_never_read_by_the_check(table: list[dict[str, Any]]) -> None:

@@ -54,6 +54,7 @@ def test_every_wrong_field_is_named_at_once(routes: Routes) -> None:
         "point.displayName",
         "point.kind",
         "point.location.latitude",
+        "point.location.longitude",
         "point.location.longtude",
         "point.tags[1]",
         "point.createTime",
@@ -124,7 +125,10 @@ def test_an_enum_is_one_of_its_names(routes: Routes, kind: object) -> None:
 
 @pytest.mark.parametrize("number", [b"1e999", b"9" * 400, b"true", b"[]"])
 def test_a_number_is_finite(routes: Routes, number: bytes) -> None:
-    body = b'{"displayName": "x", "kind": "OPD", "location": {"latitude": %b}}' % number
+    body = (
+        b'{"displayName": "x", "kind": "OPD", "location": {"longitude": 1, "latitude": %b}}'
+        % number
+    )
     assert set(problems(routes, body)) == {"point.location.latitude"}
 
 
