@@ -14,7 +14,8 @@ def request(**more: object) -> ListPointsRequest:
 @given(st.lists(st.text(), min_size=1, max_size=3))
 def test_a_token_brings_its_key_back_whatever_the_page_size(key: list[str]) -> None:
     token = Page(request(page_size=7)).token(*key)
-    assert Page(request(page_size=9, page_token=token)).after == key
+    again = Page(request(page_size=9, page_token=token), key=(str,) * len(key))
+    assert again.after == key
 
 
 @given(st.integers(min_value=0), st.integers(min_value=1, max_value=255))
@@ -30,6 +31,14 @@ def test_a_token_with_one_wrong_byte_is_refused(place: int, change: int) -> None
 def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(PageTokenInvalid):
         Page(request(page_token=token))
+
+
+def test_a_forged_token_of_another_form_is_refused() -> None:
+    forged = Page(request()).token("not a number")
+    with pytest.raises(PageTokenInvalid):
+        Page(request(page_token=forged), key=(int,))
+    with pytest.raises(PageTokenInvalid):
+        Page(request(page_token=forged), key=(str, str))
 
 
 def test_a_token_of_other_filters_is_refused() -> None:

@@ -68,7 +68,7 @@ CREATE TABLE device_placements (
     region_code     text NOT NULL,
     device_id       text NOT NULL,
     point_id        text NOT NULL,
-    install_time    timestamptz NOT NULL DEFAULT now(),
+    install_time    timestamptz NOT NULL,
     remove_time     timestamptz,
     PRIMARY KEY (region_code, device_id, install_time),
     CONSTRAINT device_placements_device FOREIGN KEY (region_code, device_id) REFERENCES devices,

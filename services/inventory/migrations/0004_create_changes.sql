@@ -11,7 +11,7 @@ CREATE TABLE changes (
     resource        text NOT NULL,
     action          text NOT NULL,
     actor           text NOT NULL,
-    change_time     timestamptz NOT NULL DEFAULT now(),
+    change_time     timestamptz NOT NULL DEFAULT clock_timestamp(),
     request_id      text NOT NULL,
     before          jsonb,
     after           jsonb,

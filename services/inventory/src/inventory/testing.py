@@ -1,13 +1,14 @@
 """Fixtures: a real inventory in front of a real PostgreSQL, with Paser's reference data."""
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import pytest
 from common.postgres.database import Database, open_database
+from common.rpc.refusals import Refusal, refusal_of
 from common.rpc.server import build_server
 from common.sealing import Keyring
 from devstack.databases import create_database, drop_database, owner_of
@@ -33,8 +34,16 @@ class Inventory:
 
     stub: "rpc.InventoryServiceAsyncStub"
     database: Database
+    channel: grpc.aio.Channel
     url: str
     owner_url: str
+
+
+async def refused(call: Awaitable[object]) -> Refusal:
+    """Return what a call that must fail told its caller."""
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await call
+    return refusal_of(failed.value)
 
 
 def dependencies(database: Database) -> Dependencies:
@@ -71,7 +80,7 @@ async def inventory(
         await server.start()
         limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=limits) as channel:
-            yield Inventory(rpc.InventoryServiceStub(channel), database, url, owner_url)
+            yield Inventory(rpc.InventoryServiceStub(channel), database, channel, url, owner_url)
         await server.stop(5)
     async with postgres_server.connect() as connection:
         await drop_database(connection, name)

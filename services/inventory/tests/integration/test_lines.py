@@ -1,10 +1,12 @@
+import asyncio
 from collections.abc import Awaitable
+from typing import Any
 
 import grpc
 import pytest
-from common.rpc.refusals import Refusal, refusal_of
+from common.rpc.refusals import refusal_of
 from google.type.date_pb2 import Date
-from inventory.testing import Inventory
+from inventory.testing import Inventory, refused
 from smartcity.inventory.v1 import change_pb2, circuit_pb2, device_pb2, point_pb2, provider_pb2
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.device_pb2 import Device
@@ -15,12 +17,6 @@ REGION = "regions/64.01"
 POINT = f"{REGION}/points/P-1"
 TELKOM = f"{REGION}/providers/telkom"
 ROUTER = f"{REGION}/devices/RTR-1"
-
-
-async def refused(call: Awaitable[object]) -> Refusal:
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await call
-    return refusal_of(failed.value)
 
 
 @pytest.fixture
@@ -135,6 +131,39 @@ async def test_a_device_is_installed_moved_and_retired(stocked: Inventory) -> No
         stub.InstallDevice(device_pb2.InstallDeviceRequest(name=ROUTER, point=POINT))
     )
     assert (refusal.reason, refusal.metadata["state"]) == ("DEVICE_STATE_WRONG", "RETIRED")
+
+
+async def test_a_device_that_many_place_at_once_is_in_one_place(stocked: Inventory) -> None:
+    async def placed(turn: int) -> str:
+        request: Any = device_pb2.RemoveDeviceRequest(name=ROUTER)
+        call: Any = stocked.stub.RemoveDevice
+        if turn % 2:
+            request = device_pb2.InstallDeviceRequest(name=ROUTER, point=POINT)
+            call = stocked.stub.InstallDevice
+        try:
+            await call(request)
+        except grpc.aio.AioRpcError as error:
+            return refusal_of(error).reason
+        return "OK"
+
+    reasons = await asyncio.gather(*(placed(turn) for turn in range(100)))
+    assert set(reasons) == {"OK", "DEVICE_STATE_WRONG"}
+
+
+async def test_circuits_of_an_unknown_point_are_not_found(stocked: Inventory) -> None:
+    request = circuit_pb2.ListCircuitsRequest(parent=f"{REGION}/points/NOPE")
+    assert (await refused(stocked.stub.ListCircuits(request))).reason == "RESOURCE_MISSING"
+
+
+async def test_a_retired_point_gets_no_circuit(stocked: Inventory) -> None:
+    await stocked.stub.RetirePoint(point_pb2.RetirePointRequest(name=POINT))
+    circuit = Circuit(provider=TELKOM, technology=point_pb2.FO, download_mbps=10, upload_mbps=10)
+    request = circuit_pb2.CreateCircuitRequest(parent=POINT, circuit_id="C", circuit=circuit)
+    refusal = await refused(stocked.stub.CreateCircuit(request))
+    assert (refusal.code, refusal.reason) == (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "POINT_RETIRED",
+    )
 
 
 async def test_placements_are_walked_page_by_page(stocked: Inventory) -> None:

@@ -1,12 +1,10 @@
 import asyncio
-from collections.abc import Awaitable
 from typing import Any
 
 import grpc
 import pytest
-from common.rpc.refusals import Refusal, refusal_of
 from google.protobuf.field_mask_pb2 import FieldMask
-from inventory.testing import Inventory
+from inventory.testing import Inventory, refused
 from smartcity.inventory.v1 import change_pb2, point_pb2
 from smartcity.inventory.v1.point_pb2 import Point
 
@@ -27,12 +25,6 @@ async def create(inventory: Inventory, point_id: str = "PSR-9001", **more: Any) 
     return await inventory.stub.CreatePoint(
         point_pb2.CreatePointRequest(parent=REGION, point_id=point_id, point=point, **more)
     )
-
-
-async def refused(call: Awaitable[object]) -> Refusal:
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await call
-    return refusal_of(failed.value)
 
 
 async def listed(inventory: Inventory, **filters: Any) -> list[str]:
@@ -238,6 +230,38 @@ async def test_a_contact_alone_can_be_changed_and_removed(inventory: Inventory) 
     mask = FieldMask(paths=["contact"])
     request = point_pb2.UpdatePointRequest(point=Point(name=NAME), update_mask=mask)
     assert not (await inventory.stub.UpdatePoint(request)).HasField("contact")
+
+
+async def test_a_part_of_a_contact_is_changed_and_the_history_and_etag_tell(
+    inventory: Inventory,
+) -> None:
+    secret = draft()
+    secret.contact.display_name, secret.contact.email = "Budi", "budi@paserkab.go.id"
+    before = await create(inventory, point=secret)
+    change = Point(name=NAME)
+    change.contact.phone = "0812345678"
+    mask = FieldMask(paths=["contact.phone"])
+    after = await inventory.stub.UpdatePoint(
+        point_pb2.UpdatePointRequest(point=change, update_mask=mask)
+    )
+    shown = (after.contact.display_name, after.contact.phone, after.contact.email)
+    assert shown == ("B***", "*******678", "b***@paserkab.go.id")
+    assert after.etag != before.etag
+    history = await inventory.stub.ListChanges(change_pb2.ListChangesRequest(name=NAME))
+    assert list(history.changes[0].changed_fields) == ["contact"]
+    assert "contact" not in history.changes[0].after
+    change.contact.email = "no address"
+    mask = FieldMask(paths=["contact.email"])
+    refusal = await refused(
+        inventory.stub.UpdatePoint(point_pb2.UpdatePointRequest(point=change, update_mask=mask))
+    )
+    assert list(refusal.fields) == ["point.contact.email"]
+
+
+async def test_outer_blanks_are_taken_away(inventory: Inventory) -> None:
+    blank = draft(address=" Jalan 1\u2028", source="\u00a0x", external_ids={"npsn": " 304 "})
+    point = await create(inventory, point=blank)
+    assert (point.address, point.source, point.external_ids["npsn"]) == ("Jalan 1", "x", "304")
 
 
 async def test_filters_combine(inventory: Inventory) -> None:

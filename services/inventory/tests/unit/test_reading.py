@@ -92,14 +92,21 @@ def test_a_zip_bomb_is_refused_by_what_it_unpacks_to() -> None:
     assert refusal(file.getvalue()) == "XLSX_TOO_LARGE"
 
 
-def test_a_lone_cell_in_the_last_corner_is_refused() -> None:
-    file = io.BytesIO(workbook([{"point_id": "A"}]))
-    corner = io.BytesIO()
-    with zipfile.ZipFile(file) as old, zipfile.ZipFile(corner, "w") as new:
-        for part in old.infolist():
-            content = old.read(part).replace(b'r="A2"', b'r="XFD1048576"')
-            new.writestr(part, content)
-    assert refusal(corner.getvalue()) == "XLSX_TOO_LARGE"
+def test_a_workbook_with_a_password_is_refused() -> None:
+    file = bytearray(workbook([{"point_id": "A"}]))
+    place = file.rindex(b"PK\x01\x02")
+    file[place + 8] |= 1  # the flag of the last part in the directory
+    assert refusal(bytes(file)) == "XLSX_LOCKED"
+
+
+def test_a_separator_line_is_obeyed_and_counted() -> None:
+    table = read_table(b"sep=;\r\npoint_id;display_name\r\nA;B,C\r\n")
+    assert table.headings == ("point_id", "display_name")
+    assert [(line.number, list(line.cells)) for line in table.lines] == [(3, ["A", "B,C"])]
+
+
+def test_a_cell_longer_than_a_workbooks_is_refused() -> None:
+    assert refusal(b"point_id\n" + b"A" * 40_000) == "TEXT_TOO_LONG"
 
 
 def test_a_truncated_workbook_is_refused() -> None:

@@ -24,6 +24,8 @@ _AWAY = (
 )
 _BUSY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 
+PATIENCE_S = 10.0
+
 
 class DatabaseAway(ServiceError):
     """The database cannot be reached; nothing was changed that was not answered."""
@@ -48,24 +50,37 @@ class QueryTimedOut(ServiceError):
     reason = "QUERY_TIMED_OUT"
 
 
-class Database:
-    """The pool of one process. Connections are made when they are first needed."""
+class DatabaseCrowded(ServiceError):
+    """Every connection of the pool was busy for `PATIENCE_S`."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    kind = Kind.UNAVAILABLE
+    reason = "DATABASE_CROWDED"
+    retry_after_s = 2.0
+
+
+class Database:
+    """The pool of one process. Connections are made when they are first needed.
+
+    `spare` is for the question whether the database is there: a busy pool is no reason to be
+    taken for dead.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, spare: asyncpg.Pool) -> None:
         self._pool = pool
+        self._spare = spare
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """Lend a connection for reading; each statement sees what is committed at its time."""
         with _translated():
-            async with self._pool.acquire() as connection:
+            async with self._borrowed() as connection:
                 yield connection
 
     @asynccontextmanager
     async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction; it is undone by an error or a dry run."""
         with _translated():
-            async with self._pool.acquire() as connection:
+            async with self._borrowed() as connection:
                 transaction = connection.transaction()
                 await transaction.start()
                 try:
@@ -80,7 +95,7 @@ class Database:
         """Lend a connection whose statements all see the same moment, for long reads."""
         with _translated():
             async with (
-                self._pool.acquire() as connection,
+                self._borrowed() as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 yield connection
@@ -88,17 +103,33 @@ class Database:
     async def is_there(self) -> bool:
         """Tell whether the database answers within a second."""
         try:
-            async with self._pool.acquire(timeout=1) as connection:
+            async with self._spare.acquire(timeout=1) as connection:
                 await connection.fetchval("SELECT 1", timeout=1)
         except (*_AWAY, TimeoutError, asyncpg.PostgresError):
             return False
         return True
 
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[Connection]:
+        try:
+            connection = await self._pool.acquire(timeout=PATIENCE_S)
+        except TimeoutError as error:
+            raise DatabaseCrowded("too many calls at once; repeat this one later") from error
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
 
 @asynccontextmanager
 async def open_database(url: str, *, size: int = 10) -> AsyncIterator[Database]:
     """Open the pool of `postgresql://user@host/name`; the server need not be there yet."""
-    pool = asyncpg.create_pool(
+    async with _pool(url, size) as pool, _pool(url, 1) as spare:
+        yield Database(pool, spare)
+
+
+def _pool(url: str, size: int) -> asyncpg.Pool:
+    return asyncpg.create_pool(
         url,
         min_size=0,
         max_size=size,
@@ -106,8 +137,6 @@ async def open_database(url: str, *, size: int = 10) -> AsyncIterator[Database]:
         server_settings={"application_name": "smartcity", "timezone": "UTC"},
         command_timeout=120,
     )
-    async with pool:
-        yield Database(pool)
 
 
 async def _keep(_: "asyncpg.Connection[asyncpg.Record]") -> None:

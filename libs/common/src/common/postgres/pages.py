@@ -6,7 +6,9 @@ no secret and no grant: whoever forges one gets another place in a list that the
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import orjson
 from google.protobuf.message import Message
@@ -17,6 +19,9 @@ DEFAULT_SIZE = 50
 MAX_SIZE = 1000
 
 
+Part = Callable[[str], object]
+
+
 class PageTokenInvalid(FieldsInvalid):
     """The token was changed, or the request around it was."""
 
@@ -24,15 +29,19 @@ class PageTokenInvalid(FieldsInvalid):
 
 
 class Page:
-    """What a List request asks for: how many rows, after which key."""
+    """What a List request asks for: how many rows, after which key.
 
-    def __init__(self, request: Message, *, key_parts: int = 1) -> None:
-        self.key_parts = key_parts
+    `key` says how each part of the key is read from its text in the token.
+    """
+
+    def __init__(self, request: Message, *, key: Sequence[Part] = (str,)) -> None:
+        self._key = key
         self._fingerprint = _fingerprint(request)
         wanted: int = request.page_size  # type: ignore[attr-defined]
         token: str = request.page_token  # type: ignore[attr-defined]
         self.size = min(wanted or DEFAULT_SIZE, MAX_SIZE)
-        self.after: list[str] = self._decode(token) if token else []
+        self.after: list[Any] = self._decode(token) if token else [None] * len(key)
+        """The key after which the page begins; None for each part on the first page."""
 
     @property
     def limit(self) -> int:
@@ -44,7 +53,7 @@ class Page:
         body = orjson.dumps(key)
         return base64.urlsafe_b64encode(self._seal(body) + body).decode()
 
-    def _decode(self, token: str) -> list[str]:
+    def _decode(self, token: str) -> list[Any]:
         try:
             raw = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
         except (binascii.Error, UnicodeEncodeError) as error:
@@ -52,8 +61,11 @@ class Page:
         seal, body = raw[:8], raw[8:]
         if seal != self._seal(body):
             raise _invalid()
-        key: list[str] = orjson.loads(body)
-        return key
+        try:
+            parts = orjson.loads(body)
+            return [part(text) for part, text in zip(self._key, parts, strict=True)]
+        except (ValueError, TypeError) as error:
+            raise _invalid() from error
 
     def _seal(self, body: bytes) -> bytes:
         return blake2b(self._fingerprint + body, digest_size=8).digest()

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
@@ -19,7 +19,7 @@ from common.errors import FieldsInvalid, Kind, ServiceError
 from common.rpc.metrics import MethodMetrics
 from common.rpc.status import internal_status, to_status
 from common.telemetry.logs import logger
-from common.validation import violations
+from common.validation import text_violations, violations
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -33,6 +33,27 @@ class CallTimedOut(ServiceError):
 
     kind = Kind.TIMED_OUT
     reason = "DEADLINE_EXCEEDED"
+
+
+class RequestMalformed(ServiceError):
+    """The bytes of the request cannot be read as its message."""
+
+    kind = Kind.INVALID
+    reason = "REQUEST_MALFORMED"
+
+
+class _Malformed:
+    """Stands in for a request that could not be read, so that it is refused like any other."""
+
+
+def _lenient(read: Any) -> Callable[[bytes], Any]:
+    def read_or_mark(packed: bytes) -> Any:
+        try:
+            return read(packed)
+        except DecodeError:
+            return _Malformed()
+
+    return read_or_mark
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -69,13 +90,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
                 around.unary(handler.unary_unary),
-                handler.request_deserializer,
+                _lenient(handler.request_deserializer),
                 handler.response_serializer,
             )
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
                 around.streaming(handler.unary_stream),
-                handler.request_deserializer,
+                _lenient(handler.request_deserializer),
                 handler.response_serializer,
             )
         raise NotImplementedError(f"{method}: client streaming is not wrapped yet")
@@ -124,8 +145,10 @@ class _Around:
 
         return answer
 
-    def _check(self, request: Message) -> None:
-        found = violations(request) if self._checked else []
+    def _check(self, request: Message | _Malformed) -> None:
+        if isinstance(request, _Malformed):
+            raise RequestMalformed("the request is no message of this method")
+        found = violations(request) if self._checked else text_violations(request)
         if found:
             raise FieldsInvalid(found)
 

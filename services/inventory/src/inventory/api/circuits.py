@@ -1,7 +1,8 @@
 """The methods for circuits."""
 
 from common.errors import ResourceMissing
-from common.names import ids, region_of
+from common.names import ANY, ids, last_id, region_of
+from common.postgres.database import Connection
 from common.postgres.pages import Page
 from common.rpc.interceptor import Context
 from google.protobuf.empty_pb2 import Empty
@@ -9,8 +10,15 @@ from smartcity.inventory.v1 import circuit_pb2
 
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.write_circuit import create_circuit, delete_circuit, update_circuit
-from inventory.storage import circuits
+from inventory.storage import circuits, points
 from inventory.storage.regions import require_region
+
+
+async def _require_parent(connection: Connection, point: str) -> None:
+    if last_id(point) == ANY:
+        await require_region(connection, region_of(point))
+    elif await points.read(connection, point) is None:
+        raise ResourceMissing(point)
 
 
 class CircuitMethods:
@@ -32,11 +40,11 @@ class CircuitMethods:
         self, request: circuit_pb2.ListCircuitsRequest, _: Context
     ) -> circuit_pb2.ListCircuitsResponse:
         """List circuits."""
-        page = Page(request, key_parts=2)
+        page = Page(request, key=(str, str))
         async with self.needs.database.read() as connection:
             listed = await circuits.list_page(connection, request, page)
             if not listed.total:
-                await require_region(connection, region_of(request.parent))
+                await _require_parent(connection, request.parent)
         return circuit_pb2.ListCircuitsResponse(
             circuits=listed.items,
             next_page_token=page.token(*ids(listed.items[-1].name)[1:]) if listed.more else "",

@@ -1,6 +1,6 @@
 """The methods for devices."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 from common.errors import ResourceMissing
 from common.names import last_id, region_of
@@ -84,7 +84,7 @@ class DeviceMethods:
         self, request: device_pb2.ListDevicePlacementsRequest, _: Context
     ) -> device_pb2.ListDevicePlacementsResponse:
         """List where a device has been."""
-        page = Page(request)
+        page = Page(request, key=(datetime.fromisoformat,))
         async with self.needs.database.read() as connection:
             listed = await devices.list_placements(connection, request.parent, page)
             if not listed.total and await devices.read(connection, request.parent) is None:

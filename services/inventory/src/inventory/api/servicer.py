@@ -41,7 +41,7 @@ class InventoryServicer(
         self, request: change_pb2.ListChangesRequest, _: Context
     ) -> change_pb2.ListChangesResponse:
         """List the history of a resource."""
-        page = Page(request)
+        page = Page(request, key=(int,))
         async with self.needs.database.read() as connection:
             listed, last = await changes.list_page(connection, request, page)
         if not listed.total:

@@ -1,11 +1,12 @@
 """GeoJSON (RFC 7946): points as features; the properties are the other columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
 
-from inventory.files.table import FileRefused, Table, table_of
+from inventory.files.table import MAX_COLUMNS, FileRefused, Table, table_of
 
 HEAD = b'{"type":"FeatureCollection","features":[\n'
 SEPARATOR = b",\n"
@@ -27,9 +28,19 @@ def read_geojson(text: str) -> Table:
     ):
         raise FileRefused("GEOJSON_WRONG", 'the file must be a GeoJSON "FeatureCollection"')
     records = [_record(feature, row) for row, feature in enumerate(document["features"], start=2)]
-    headings = list(dict.fromkeys(name for record in records for name in record)) or ["point_id"]
-    rows = [[record.get(name, "") for name in headings] for record in records]
-    return table_of([headings, *rows], guarded=False)
+    headings = _headings(records)
+    rows = ([record.get(name, "") for name in headings] for record in records)
+    return table_of(chain([headings], rows), guarded=False)
+
+
+def _headings(records: Iterable[Mapping[str, str]]) -> list[str]:
+    """Return all property names in the order of their first appearance, one more than allowed."""
+    found: dict[str, None] = {}
+    for record in records:
+        found.update(dict.fromkeys(record))
+        if len(found) > MAX_COLUMNS:
+            break
+    return list(found) or ["point_id"]
 
 
 def feature(properties: Mapping[str, object], position: Sequence[float] | None) -> bytes:

@@ -1,5 +1,6 @@
 """One row of a file as a point, with everything that is wrong with it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,8 +11,9 @@ from smartcity.inventory.v1.point_transfer_pb2 import RowError
 
 from inventory.domain.places import Places
 from inventory.files.point_columns import ENUMERATIONS, split_list, split_pairs
+from inventory.files.table import SHOWN
 
-SHOWN = 100
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 MAX_LATITUDE, MAX_LONGITUDE = 90, 180
 NEEDED = ("display_name", "kind")
 """What a new point must have beside its code and its place."""
@@ -131,12 +133,11 @@ class _Row:
             return None
         if text.count(",") == 1 and "." not in text:
             text = text.replace(",", ".")
-        try:
-            value = float(text)
-        except ValueError:
+        if not NUMBER.fullmatch(text):
             sentence = 'write decimal degrees as -1.9 (or "-1,9" in quotation marks)'
             self._refuse(column, "NUMBER_INVALID", sentence)
             return None
+        value = float(text)
         if not abs(value) <= limit:
             sentence = f"must be between {-limit} and {limit} degrees"
             self._refuse(column, "OUT_OF_RANGE", sentence)

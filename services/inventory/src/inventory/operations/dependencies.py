@@ -1,11 +1,12 @@
 """What the operations stand on; `__main__` makes it, tests make their own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.postgres.database import Database
 from common.sealing import Keyring
 
+from inventory.operations.turns import Turns
 from inventory.storage.boundaries import BoundaryCache
 
 
@@ -18,3 +19,4 @@ class Dependencies:
     keyring: Keyring
     new_id: Callable[[], str]
     """A UUIDv7 for a resource whose creator chose none."""
+    turns: Turns = field(default_factory=Turns)

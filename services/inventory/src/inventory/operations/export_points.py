@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,10 @@ from inventory.operations.dependencies import Dependencies
 from inventory.storage import points
 from inventory.storage.regions import require_region
 
+Blocks = AsyncIterator[Sequence[Row]]
 PIECE_BYTES = 256 * 1024
+SPOOLED_BYTES = 4 * 1024 * 1024
+"""A larger file waits on disk."""
 BYTE_ORDER_MARK = "\ufeff"
 """Makes spreadsheets read the file as UTF-8."""
 
@@ -58,28 +62,44 @@ def disposition(request: ExportPointsRequest, form: Form) -> str:
 async def export_points(
     needs: Dependencies, request: ExportPointsRequest, form: Form
 ) -> AsyncIterator[bytes]:
-    """Yield the file piece by piece, all of one moment."""
-    async with needs.database.snapshot() as connection:
-        await require_region(connection, last_id(request.parent))
-        blocks = points.read_all(connection, request)
-        if form.number == CSV:
-            yield _csv([COLUMNS], mark=BYTE_ORDER_MARK)
-            async for rows in blocks:
-                yield _csv(_cells(rows))
-        elif form.number == GEOJSON:
-            yield geojson.HEAD
-            separator = b""
-            async for rows in blocks:
-                yield separator + geojson.SEPARATOR.join(_features(rows))
-                separator = geojson.SEPARATOR
-            yield geojson.TAIL
-        else:
-            everything = [row async for rows in blocks for row in rows]
-            cells = map(_typed, _cells(everything))
-            # In a thread: a workbook is written as a whole, and other calls go on meanwhile.
-            book = await asyncio.to_thread(write_xlsx, COLUMNS, cells)
-            for start in range(0, len(book), PIECE_BYTES):
-                yield book[start : start + PIECE_BYTES]
+    """Yield the file piece by piece, all of one moment.
+
+    It is written whole before its first piece leaves: a failure is told and not taken for the
+    file's end, and a slow reader holds no connection.
+    """
+    with tempfile.SpooledTemporaryFile(max_size=SPOOLED_BYTES) as file:
+        async with needs.turns.any(), needs.database.snapshot() as connection:
+            await require_region(connection, last_id(request.parent))
+            async for piece in WRITERS[form.number](points.read_all(connection, request)):
+                file.write(piece)
+        file.seek(0)
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+async def _write_csv(blocks: Blocks) -> AsyncIterator[bytes]:
+    yield _csv([COLUMNS], mark=BYTE_ORDER_MARK)
+    async for rows in blocks:
+        yield _csv(_cells(rows))
+
+
+async def _write_geojson(blocks: Blocks) -> AsyncIterator[bytes]:
+    yield geojson.HEAD
+    separator = b""
+    async for rows in blocks:
+        yield separator + geojson.SEPARATOR.join(_features(rows))
+        separator = geojson.SEPARATOR
+    yield geojson.TAIL
+
+
+async def _write_xlsx(blocks: Blocks) -> AsyncIterator[bytes]:
+    everything = [row async for rows in blocks for row in rows]
+    cells = map(_typed, _cells(everything))
+    # In a thread: a workbook is written as a whole, and other calls go on meanwhile.
+    yield await asyncio.to_thread(write_xlsx, COLUMNS, cells)
+
+
+WRITERS = {CSV: _write_csv, GEOJSON: _write_geojson, XLSX: _write_xlsx}
 
 
 def _csv(rows: Iterable[Sequence[str]], mark: str = "") -> bytes:

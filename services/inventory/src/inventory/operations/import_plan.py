@@ -17,13 +17,15 @@ from smartcity.inventory.v1.point_transfer_pb2 import (
 from inventory.domain.geography import Boundaries
 from inventory.domain.places import Places
 from inventory.files.point_columns import COLUMNS, Heading, cells_of, unguarded
-from inventory.files.point_rows import SHOWN, RowReader
-from inventory.files.table import Line
+from inventory.files.point_rows import RowReader
+from inventory.files.table import SHOWN, Line
 from inventory.operations.point_checks import set_defaults, set_warnings
 from inventory.storage import changes
 
 MAX_LISTED = 10_000
 """Errors, warnings and changes that a report lists; the counts are always whole."""
+MAX_CHANGES_BYTES = 8 * 1024 * 1024
+"""What the listed changes may hold together, so that the report can always be sent."""
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -57,6 +59,7 @@ class Plan:
         self._boundaries = boundaries
         self._insert_only = insert_only
         self._reader = RowReader(places)
+        self._changes_bytes = 0
         self._row_of_code: dict[str, int] = {}
 
     def codes(self, lines: Sequence[Line]) -> list[str]:
@@ -93,7 +96,7 @@ class Plan:
     def _look(self, line: Line, cells: dict[str, str], block: Block) -> None:
         errors = self._reader.errors
         known_errors = len(errors)
-        if any(cell.strip() for cell in line.cells[len(self._headings) :]):
+        if line.extra:
             errors.append(_too_many(line, self._headings))
             return
         errors.extend(self._code_errors(line.number, cells, block))
@@ -142,7 +145,8 @@ class Plan:
                 report.warnings.append(RowWarning(row=number, point_id=code, warning=warning))
 
     def _note(self, change: RowChange) -> None:
-        if len(self.report.changes) < MAX_LISTED:
+        self._changes_bytes += change.ByteSize()
+        if len(self.report.changes) < MAX_LISTED and self._changes_bytes < MAX_CHANGES_BYTES:
             self.report.changes.append(change)
 
     def _note_errors(self) -> None:
@@ -156,7 +160,7 @@ def field_changes(stored: Point, point: Point) -> list[FieldChange]:
     """Return the columns that differ, as an export writes them."""
     pairs = zip(COLUMNS, cells_of(stored), cells_of(point), strict=True)
     return [
-        FieldChange(column=column, before=before, after=after)
+        FieldChange(column=column, before=before[:SHOWN], after=after[:SHOWN])
         for column, before, after in pairs
         if before != after
     ]
@@ -168,8 +172,7 @@ def _row_error(row: int, code: str, reason: str, sentence: str) -> RowError:
 
 def _too_many(line: Line, headings: Sequence[Heading]) -> RowError:
     sentence = (
-        f"the row has {len(line.cells)} cells and the header {len(headings)}; a decimal comma "
+        f"the row has more cells than the header, which has {len(headings)}; a decimal comma "
         'must stand in quotation marks ("-1,9") or be a point (-1.9)'
     )
-    extra = " ".join(line.cells[len(headings) :])[:SHOWN]
-    return RowError(row=line.number, value=extra, reason="CELLS_TOO_MANY", message=sentence)
+    return RowError(row=line.number, value=line.extra, reason="CELLS_TOO_MANY", message=sentence)

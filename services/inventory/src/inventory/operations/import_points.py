@@ -18,7 +18,7 @@ from smartcity.inventory.v1.point_transfer_pb2 import (
 )
 
 from inventory.files.point_columns import Heading, headings_of
-from inventory.files.reading import read_table
+from inventory.files.sandbox import read_apart
 from inventory.files.table import Line, Table
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.import_plan import Block, Plan
@@ -60,21 +60,23 @@ async def import_points(needs: Dependencies, request: ImportPointsRequest) -> Im
         ImportRefused: Rows are wrong. A dry run reports them instead.
         ImportOvertaken: A code of the file was taken in the meantime.
     """
-    table, headings = await asyncio.to_thread(_read, request.file.data)
-    importing = _Import(needs, request, table, headings)
     if request.validate_only:
-        async with needs.database.snapshot() as connection:
-            return await importing.run(connection)
-    async with needs.database.transaction() as connection:
-        region = last_id(request.parent)
-        return await answer_once(
-            connection, region, request, ImportReport, lambda: importing.commit(connection)
-        )
+        async with needs.turns.any():
+            importing = await _read(needs, request)
+            async with needs.database.snapshot() as connection:
+                return await importing.run(connection)
+    region = last_id(request.parent)
+    async with needs.turns.alone_in(region):
+        importing = await _read(needs, request)
+        async with needs.database.transaction() as connection:
+            return await answer_once(
+                connection, region, request, ImportReport, lambda: importing.commit(connection)
+            )
 
 
-def _read(content: bytes) -> tuple[Table, list[Heading]]:
-    table = read_table(content)
-    return table, headings_of(table)
+async def _read(needs: Dependencies, request: ImportPointsRequest) -> "_Import":
+    table = await asyncio.to_thread(read_apart, request.file.data)
+    return _Import(needs, request, table, headings_of(table))
 
 
 @dataclass(slots=True)

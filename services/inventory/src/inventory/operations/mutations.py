@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from common.errors import EtagStale, FieldsInvalid, ResourceMissing, Violation
-from common.masks import mask_paths, mask_violations, merged
+from common.masks import mask_violations, merged
 from common.names import region_of
 from common.postgres.database import Connection, Database
 from common.postgres.requests import answer_once
@@ -83,18 +83,14 @@ async def update(
     _refuse_wrong_name(store, name, field)
     before = await read_for_change(connection, store, name, change.etag)  # type: ignore[attr-defined]
     wrong = mask_violations(change, request.update_mask)
-    old = without_contact(before)
     completed = type(request)(request_id=request.request_id)
     after: M = getattr(completed, field)
-    after.CopyFrom(old if wrong else merged(old, change, request.update_mask))
+    after.CopyFrom(before if wrong else merged(before, change, request.update_mask))
     await _refuse_wrong(connection, completed, after, check, wrong)
-    if after == old:
+    if after == before:
         return before
     stored = await store.update(connection, after)
-    hidden = {"contact"} & set(mask_paths(change, request.update_mask))
-    await changes.record(
-        connection, request, "update", before=before, after=stored, also_changed=hidden
-    )
+    await changes.record(connection, request, "update", before=before, after=stored)
     return stored
 
 
@@ -138,15 +134,6 @@ async def delete_resource(
         return await delete(connection, store, request, before)
 
     return await mutate(database, request, region_of(request.name), Empty, act)
-
-
-def without_contact(message: M) -> M:
-    """Return a copy without the contact, which is stored apart and read only masked."""
-    copy = type(message)()
-    copy.CopyFrom(message)
-    if "contact" in copy.DESCRIPTOR.fields_by_name:
-        copy.ClearField("contact")
-    return copy
 
 
 def _refuse_wrong_name(store: Store[M], name: str, field: str) -> None:

@@ -15,6 +15,8 @@ from inventory.storage.boundaries import BoundaryCache
 
 PLACE_MISSING = "give the village, or the district when the village is not known"
 
+TRIMMED = ("display_name", "address", "source")
+
 
 @dataclass(frozen=True, slots=True)
 class PointCheck:
@@ -27,7 +29,7 @@ class PointCheck:
         """Set defaults, district and warnings in place; return what is wrong."""
         set_defaults(point)
         wrong = await self._place(connection, point)
-        if not wrong and point.HasField("location"):
+        if not wrong and _on_earth(point):
             region = region_of(point.name)
             set_warnings(point, await self.boundaries.read(connection, region))
         return wrong
@@ -53,6 +55,12 @@ class PointCheck:
         return []
 
 
+def _on_earth(point: Point) -> bool:
+    """Tell whether there is a location and its numbers are such as a place has."""
+    at = point.location
+    return point.HasField("location") and abs(at.latitude) <= 90 and abs(at.longitude) <= 180  # noqa: PLR2004
+
+
 async def _district(connection: Connection, point: Point) -> list[Violation]:
     region = region_of(point.name)
     district = None
@@ -63,9 +71,18 @@ async def _district(connection: Connection, point: Point) -> list[Violation]:
     return []
 
 
+def trim(point: Point) -> None:
+    """Take away outer blanks, which nobody sees and no spreadsheet keeps."""
+    for field in TRIMMED:
+        setattr(point, field, getattr(point, field).strip())
+    for key, value in point.external_ids.items():
+        point.external_ids[key] = value.strip()
+    if point.HasField("contact") and not point.contact.ByteSize():
+        point.ClearField("contact")
+
+
 def set_defaults(point: Point) -> None:
     """Fill what a caller may leave out."""
-    point.display_name = point.display_name.strip()
     point.location_source = point.location_source or Point.UNKNOWN
     point.provenance = point.provenance or provenance_pb2.REPORTED
     point.state = point.state or Point.PLANNED

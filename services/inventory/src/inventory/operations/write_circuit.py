@@ -2,18 +2,26 @@
 
 from datetime import date
 
-from common.errors import Violation
+from common.errors import Kind, ServiceError, Violation
 from common.names import last_id, region_of
 from common.postgres.database import Connection
 from google.protobuf.empty_pb2 import Empty
 from google.type import date_pb2
 from smartcity.inventory.v1 import circuit_pb2
 from smartcity.inventory.v1.circuit_pb2 import Circuit
+from smartcity.inventory.v1.point_pb2 import Point
 
 from inventory.operations import mutations
 from inventory.operations.dependencies import Dependencies
-from inventory.storage import circuits, providers
+from inventory.storage import circuits, points, providers
 from inventory.storage.values import from_date
+
+
+class PointRetired(ServiceError):
+    """The point is out of use for ever."""
+
+    kind = Kind.WRONG_STATE
+    reason = "POINT_RETIRED"
 
 
 async def create_circuit(needs: Dependencies, request: circuit_pb2.CreateCircuitRequest) -> Circuit:
@@ -22,10 +30,18 @@ async def create_circuit(needs: Dependencies, request: circuit_pb2.CreateCircuit
     async def act(connection: Connection) -> Circuit:
         draft = request.circuit
         draft.name = f"{request.parent}/circuits/{request.circuit_id or needs.new_id()}"
+        await _require_point_in_use(connection, request.parent)
         return await mutations.create(connection, circuits, request, draft, check_circuit)
 
     region = region_of(request.parent)
     return await mutations.mutate(needs.database, request, region, Circuit, act)
+
+
+async def _require_point_in_use(connection: Connection, name: str) -> None:
+    """Refuse a retired point; one that does not exist is told when the circuit is stored."""
+    point = await points.read(connection, name, lock=True)
+    if point is not None and point.state == Point.RETIRED:
+        raise PointRetired(f"{name} is RETIRED; no line is brought to it any more", resource=name)
 
 
 async def update_circuit(needs: Dependencies, request: circuit_pb2.UpdateCircuitRequest) -> Circuit:

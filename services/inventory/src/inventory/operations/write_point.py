@@ -8,14 +8,14 @@ from common.names import region_of
 from common.postgres.database import Connection
 from google.protobuf.empty_pb2 import Empty
 from smartcity.inventory.v1 import point_pb2
-from smartcity.inventory.v1.point_pb2 import Contact, Point
+from smartcity.inventory.v1.point_pb2 import Point
 
-from inventory.domain.contacts import masked_email, masked_name, masked_phone
 from inventory.domain.point_states import next_state
 from inventory.operations import mutations
 from inventory.operations.dependencies import Dependencies
-from inventory.operations.point_checks import PointCheck
+from inventory.operations.point_checks import PointCheck, trim
 from inventory.storage import changes, points
+from inventory.storage.sealed_points import SealedPoints, masked
 
 Verb = (
     point_pb2.ActivatePointRequest
@@ -40,11 +40,10 @@ async def create_point(needs: Dependencies, request: point_pb2.CreatePointReques
         draft.name = f"{request.parent}/points/{request.point_id or needs.new_id()}"
         draft.state = Point.PLANNED
         check = PointCheck(needs.boundaries, district_given=True)
-        created = await mutations.create(connection, points, request, draft, check)
-        if not draft.HasField("contact"):
-            return created
-        return await _with_contact(needs, connection, created, draft.contact)
+        store = SealedPoints(needs.keyring)
+        return _shown(await mutations.create(connection, store, request, draft, check))
 
+    trim(request.point)
     region = region_of(request.parent)
     return await mutations.mutate(needs.database, request, region, Point, act)
 
@@ -55,11 +54,10 @@ async def update_point(needs: Dependencies, request: point_pb2.UpdatePointReques
 
     async def act(connection: Connection) -> Point:
         check = PointCheck(needs.boundaries, district_given="district" in paths)
-        stored = await mutations.update(connection, points, request, "point", check)
-        if not any(path.split(".")[0] == "contact" for path in paths):
-            return stored
-        return await _with_contact(needs, connection, stored, request.point.contact)
+        store = SealedPoints(needs.keyring)
+        return _shown(await mutations.update(connection, store, request, "point", check))
 
+    trim(request.point)
     region = region_of(request.point.name)
     return await mutations.mutate(needs.database, request, region, Point, act)
 
@@ -72,7 +70,10 @@ async def delete_point(needs: Dependencies, request: point_pb2.DeletePointReques
         before = await read(connection, points, request.name, request.etag)
         if before.state != Point.PLANNED:
             state = Point.State.Name(before.state)
-            raise PointWasInService(f"{request.name} is {state}; retire it instead", state=state)
+            sentence = f"{request.name} is {state}; only a PLANNED point is deleted"
+            if before.state != Point.RETIRED:
+                sentence += ", this one is retired instead"
+            raise PointWasInService(sentence, state=state)
         return await mutations.delete(connection, points, request, before)
 
     region = region_of(request.name)
@@ -101,14 +102,8 @@ async def _change_state(request: Verb, verb: str, connection: Connection) -> Poi
     return stored
 
 
-async def _with_contact(
-    needs: Dependencies, connection: Connection, point: Point, contact: Contact
-) -> Point:
-    plain = contact.SerializeToString()
-    sealed = needs.keyring.seal(plain, point.name) if plain else None
-    masked = Contact(
-        display_name=masked_name(contact.display_name),
-        phone=masked_phone(contact.phone),
-        email=masked_email(contact.email),
-    )
-    return await points.set_contact(connection, point.name, sealed, masked)
+def _shown(point: Point) -> Point:
+    """Return the point as callers see it: its contact masked."""
+    if point.HasField("contact"):
+        point.contact.CopyFrom(masked(point.contact))
+    return point

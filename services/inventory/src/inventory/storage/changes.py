@@ -16,7 +16,8 @@ from smartcity.type.v1.change_pb2 import Change
 from inventory.storage.listing import Listed
 from inventory.storage.values import timestamp
 
-NOT_KEPT = ("contact", "etag", "create_time", "update_time")
+PERSONAL = ("contact",)
+NOT_KEPT = (*PERSONAL, "etag", "create_time", "update_time")
 """Personal data, and what the change itself tells."""
 
 State = Mapping[str, Any]
@@ -57,18 +58,26 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 
 
-async def record(  # noqa: PLR0913 - four facts of one change
+async def record(
     connection: Connection,
     request: Message,
     action: str,
     *,
     before: Message | None = None,
     after: Message | None = None,
-    also_changed: Iterable[str] = (),
 ) -> None:
-    """Write one change; `also_changed` names fields whose values are not kept."""
-    row = row_of(request, action, snapshot(before), snapshot(after), also_changed)
+    """Write one change; that personal data changed is told, not from what to what."""
+    hidden = [name for name in PERSONAL if _held(before, name) != _held(after, name)]
+    row = row_of(request, action, snapshot(before), snapshot(after), hidden)
     await connection.execute(RECORD, *row)
+
+
+def _held(message: Message | None, field: str) -> bytes:
+    """Return what the message holds in a field of personal data; b"" for nothing."""
+    if message is None or field not in message.DESCRIPTOR.fields_by_name:
+        return b""
+    held: bytes = getattr(message, field).SerializeToString()
+    return held
 
 
 def row_of(
@@ -113,8 +122,7 @@ async def list_page(
     connection: Connection, request: change_pb2.ListChangesRequest, page: Page
 ) -> tuple[Listed[Change], int]:
     """Return the history of a resource, the latest first, and the last change's number."""
-    after = int(page.after[0]) if page.after else None
-    rows = await connection.fetch(LIST, request.name, after, page.limit)
+    rows = await connection.fetch(LIST, request.name, *page.after, page.limit)
     total = await connection.fetchval(COUNT, request.name)
     shown = rows[: page.size]
     listed = Listed([_change(row) for row in shown], len(rows) > page.size, total)

@@ -1,7 +1,5 @@
 """Devices and their placements: rows as messages and messages as rows."""
 
-from datetime import datetime
-
 import asyncpg
 from common.errors import Kind, ResourceExists, ResourceMissing, ServiceError
 from common.names import ids, last_id, region_of
@@ -191,13 +189,13 @@ async def list_page(
 
 
 PLACE = """
-INSERT INTO device_placements (region_code, device_id, point_id)
-VALUES ($1, $2, $3)
+INSERT INTO device_placements (region_code, device_id, point_id, install_time)
+VALUES ($1, $2, $3, clock_timestamp())
 """
 
 DISPLACE = """
 UPDATE device_placements
-   SET remove_time = now()
+   SET remove_time = clock_timestamp()
  WHERE region_code = $1 AND device_id = $2 AND remove_time IS NULL
 """
 
@@ -232,8 +230,7 @@ async def list_placements(
     connection: Connection, device: str, page: Page
 ) -> Listed[DevicePlacement]:
     """Return where the device has been, the latest stay first."""
-    after = datetime.fromisoformat(page.after[0]) if page.after else None
-    rows = await connection.fetch(LIST_PLACEMENTS, *ids(device), after, page.limit)
+    rows = await connection.fetch(LIST_PLACEMENTS, *ids(device), *page.after, page.limit)
     total = await connection.fetchval(COUNT_PLACEMENTS, *ids(device))
     placements = [_placement(row) for row in rows[: page.size]]
     return Listed(placements, len(rows) > page.size, total)

@@ -32,7 +32,6 @@ async def read_page(
     and the limit.
     """
     listing, counting = statements
-    after: Sequence[str | None] = page.after or [None] * page.key_parts
-    rows = await connection.fetch(listing, *filters, *after, page.limit)
+    rows = await connection.fetch(listing, *filters, *page.after, page.limit)
     total = await connection.fetchval(counting, *filters)
     return Listed([from_row(row) for row in rows[: page.size]], len(rows) > page.size, total)

@@ -193,24 +193,6 @@ async def update(connection: Connection, point: Point) -> Point:
     return from_row(present(await connection.fetchrow(UPDATE, *to_row(point))))
 
 
-SET_CONTACT = f"""
-UPDATE points
-   SET contact_sealed = $3, contact_masked = $4
- WHERE region_code = $1 AND point_id = $2
-RETURNING {COLUMNS}
-"""
-
-
-async def set_contact(
-    connection: Connection, name: str, sealed: bytes | None, masked: point_pb2.Contact
-) -> Point:
-    """Store the sealed contact with what may be shown of it; None removes it."""
-    shown = {field.name: value for field, value in masked.ListFields()}
-    shown_json = None if sealed is None else orjson.dumps(shown).decode()
-    row = await connection.fetchrow(SET_CONTACT, *ids(name), sealed, shown_json)
-    return from_row(present(row))
-
-
 DELETE = """
 DELETE FROM points
  WHERE region_code = $1 AND point_id = $2
