@@ -109,7 +109,7 @@ async def test_a_fault_is_told_by_its_number_and_nothing_more(serving: Serving) 
     refusal = await serving.refused("FAILS")
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert "hush" not in refusal.message
-    assert refusal.metadata["call_id"] in (serving.folder / "log").read_text()
+    assert await until(_is_logged(serving, refusal.metadata["call_id"]), within_s=5)
 
 
 async def test_a_name_of_another_form_is_refused_before_the_method_runs(serving: Serving) -> None:

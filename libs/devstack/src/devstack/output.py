@@ -4,6 +4,7 @@ import itertools
 import os
 import sys
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,12 +27,12 @@ class Sink:
     def write(self, piece: bytes) -> None:
         """Take the next bytes."""
         *lines, self._rest = (self._rest + piece).split(b"\n")
-        for line in lines:
-            self._pass_on(line)
+        if lines:
+            self._pass_on(lines)
 
     def note(self, text: str) -> None:
         """Add a line of our own about the process."""
-        self._pass_on(text.encode())
+        self._pass_on([text.encode()])
 
     def tail(self) -> str:
         """Return the last lines."""
@@ -40,25 +41,25 @@ class Sink:
     def close(self) -> None:
         """Pass on what is left and close the file; the next write opens it again."""
         if self._rest:
-            self._pass_on(self._rest)
+            self._pass_on([self._rest])
             self._rest = b""
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _pass_on(self, line: bytes) -> None:
-        self._tail.append(line)
+    def _pass_on(self, lines: Sequence[bytes]) -> None:
+        self._tail.extend(lines)
         if self._file is None and self._log is not None:
             self._file = self._log.open("ab")
         if self._file is not None:
-            self._file.write(line + b"\n")
+            self._file.write(b"".join(line + b"\n" for line in lines))
             self._file.flush()
         if self._terminal is not None:
-            self._show(self._terminal, line)
+            self._show(self._terminal, lines)
 
-    def _show(self, terminal: BinaryIO, line: bytes) -> None:
+    def _show(self, terminal: BinaryIO, lines: Sequence[bytes]) -> None:
         try:
-            terminal.write(self._prefix + line + b"\n")
+            terminal.write(b"".join(self._prefix + line + b"\n" for line in lines))
             terminal.flush()
         except OSError:
             self._terminal = None  # the reader went away, as in `make run | head`

@@ -1,5 +1,6 @@
 """A service's database: a pool that survives its server, and transactions that may be dry runs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -14,7 +15,7 @@ Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
 
 _AWAY = (
-    OSError,
+    ConnectionError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -69,56 +70,40 @@ class Database:
         self._pool = pool
         self._spare = spare
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Connection]:
+    def read(self) -> "_Lent":
         """Lend a connection for reading; each statement sees what is committed at its time."""
-        with _translated():
-            async with self._borrowed() as connection:
-                yield connection
+        return _Lent(self._pool)
 
     @asynccontextmanager
     async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction; it is undone by an error or a dry run."""
-        with _translated():
-            async with self._borrowed() as connection:
-                transaction = connection.transaction()
-                await transaction.start()
-                try:
-                    yield connection
-                except BaseException:
-                    await transaction.rollback()
-                    raise
-                await (transaction.rollback() if dry_run else transaction.commit())
+        async with self.read() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await (transaction.rollback() if dry_run else transaction.commit())
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
         """Lend a connection whose statements all see the same moment, for long reads."""
-        with _translated():
-            async with (
-                self._borrowed() as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                yield connection
+        async with (
+            self.read() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
 
     async def is_there(self) -> bool:
         """Tell whether the database answers within a second."""
         try:
             async with self._spare.acquire(timeout=1) as connection:
                 await connection.fetchval("SELECT 1", timeout=1)
-        except (*_AWAY, TimeoutError, asyncpg.PostgresError):
+        except (OSError, *_AWAY, TimeoutError, asyncpg.PostgresError):
             return False
         return True
-
-    @asynccontextmanager
-    async def _borrowed(self) -> AsyncIterator[Connection]:
-        try:
-            connection = await self._pool.acquire(timeout=PATIENCE_S)
-        except TimeoutError as error:
-            raise DatabaseCrowded("too many calls at once; repeat this one later") from error
-        try:
-            yield connection
-        finally:
-            await self._pool.release(connection)
 
 
 @asynccontextmanager
@@ -146,19 +131,51 @@ async def _keep(_: "asyncpg.Connection[asyncpg.Record]") -> None:
     """
 
 
-class _translated:  # noqa: N801 - reads as a phrase after `with`
-    """Turns what the driver raises into the failures above."""
+class _Lent:
+    """A connection out of the pool, as `async with`; what the driver raises is translated.
 
-    def __enter__(self) -> None:
-        return None
+    A class, since the same as generators, one in the other, cost a tenth of a small call.
+    """
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, ServiceError | TimeoutError):
-            return
-        if isinstance(error, _BUSY):
-            raise DatabaseBusy("another change was under way; repeat the call") from error
-        if isinstance(error, asyncpg.QueryCanceledError):
-            raise QueryTimedOut("the database took too long") from error
-        # A ValueError of the driver's is a wrong argument: our fault, not the server's.
-        if isinstance(error, _AWAY) and not isinstance(error, ValueError):
-            raise DatabaseAway("the database cannot be reached; repeat the call") from error
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Connection:
+        try:
+            async with asyncio.timeout(PATIENCE_S):  # cheaper than acquire's own, a task each
+                self._connection = await self._pool.acquire()
+        except TimeoutError as error:
+            raise DatabaseCrowded("too many calls at once; repeat this one later") from error
+        except (OSError, *_AWAY) as error:
+            raise _away() from error
+        return self._connection
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            await self._pool.release(self._connection)
+        except _AWAY as broken:
+            error = error or broken
+        if error is not None:
+            translation = _translated(error)
+            if translation is not error:
+                raise translation from error
+
+
+def _translated(error: BaseException) -> BaseException:
+    """Return the failure above that an error of the driver's means; others as they are."""
+    if isinstance(error, ServiceError | TimeoutError):
+        return error
+    if isinstance(error, _BUSY):
+        return DatabaseBusy("another change was under way; repeat the call")
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return QueryTimedOut("the database took too long")
+    # A ValueError of the driver's is a wrong argument: our fault, not the server's.
+    if isinstance(error, _AWAY) and not isinstance(error, ValueError):
+        return _away()
+    return error
+
+
+def _away() -> DatabaseAway:
+    return DatabaseAway("the database cannot be reached; repeat the call")

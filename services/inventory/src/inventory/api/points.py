@@ -43,7 +43,7 @@ class PointMethods:
         """List points."""
         page = Page(request)
         async with self.needs.database.read() as connection:
-            listed = await points.list_page(connection, request, page)
+            listed = await points.list_page(connection, request, page, self.needs.known_points)
             if not listed.total:
                 await require_region(connection, region_of(request.parent))
         return point_pb2.ListPointsResponse(

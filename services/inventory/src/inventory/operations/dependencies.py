@@ -8,6 +8,7 @@ from common.sealing import Keyring
 
 from inventory.operations.turns import Turns
 from inventory.storage.boundaries import BoundaryCache
+from inventory.storage.points import KnownPoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,4 @@ class Dependencies:
     new_id: Callable[[], str]
     """A UUIDv7 for a resource whose creator chose none."""
     turns: Turns = field(default_factory=Turns)
+    known_points: KnownPoints = field(default_factory=KnownPoints)
