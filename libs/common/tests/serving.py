@@ -57,7 +57,7 @@ async def main() -> None:
             servicer, server
         ),
     )
-    await serve("inventory", [published], settings, probe=able, max_call_s=1)
+    await serve("inventory", [published], settings, probe=able)
 
 
 if __name__ == "__main__":

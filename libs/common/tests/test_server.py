@@ -60,6 +60,7 @@ async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
     settings = {
         "SMARTCITY_GRPC_ADDRESS": f"127.0.0.1:{grpc_port}",
         "SMARTCITY_METRICS_ADDRESS": f"127.0.0.1:{metrics_port}",
+        "SMARTCITY_MAX_CALL_S": "1",
         "SMARTCITY_FOLDER": str(tmp_path),
     }
     with (tmp_path / "log").open("wb") as log:

@@ -28,7 +28,12 @@ class ServiceSettings(BaseSettings):
 
     grpc_address: Address = "127.0.0.1:50051"
     metrics_address: Address = "127.0.0.1:9101"
+    nats_url: str = "nats://127.0.0.1:4222"
+    nats_replicas: int = 1
+    """How many servers keep each stream; 3 where there are three."""
     log_level: str = "INFO"
+    max_call_s: float = 120.0
+    """How long a call may take whose caller sets no nearer deadline."""
     drain_s: float = 10.0
     """How long calls in flight may take to end after SIGTERM."""
 

@@ -74,6 +74,7 @@ def inventory(place: Place) -> Service:
             "SMARTCITY_GRPC_ADDRESS": place.address("inventory-grpc"),
             "SMARTCITY_METRICS_ADDRESS": place.address("inventory-metrics"),
             "SMARTCITY_DATABASE_URL": place.postgres.url("inventory", "inventory"),
+            "SMARTCITY_NATS_URL": f"nats://{place.address('nats')}",
             "SMARTCITY_CONTACT_KEYS_FILE": str(contact_keys_file(place.state.secrets)),
             "SMARTCITY_LOG_LEVEL": place.settings.log_level,
         },

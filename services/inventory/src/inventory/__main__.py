@@ -9,6 +9,8 @@ from pathlib import Path
 import uuid_utils
 import uvloop
 from common.errors import ServiceError
+from common.events.bus import open_bus
+from common.events.relay import Relay
 from common.postgres.database import Database, open_database
 from common.postgres.migrations import MigrationFailed, migrate
 from common.rpc.server import serve
@@ -40,9 +42,14 @@ def main(words: Sequence[str]) -> int:
 async def _serve(settings: InventorySettings) -> None:
     keyring = Keyring.read(settings.contact_keys_file)
     connections = settings.database_connections
-    async with open_database(settings.database_url, size=connections) as database:
+    async with (
+        open_database(settings.database_url, size=connections) as database,
+        open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
+    ):
         service = published(_dependencies(database, keyring))
-        await serve("inventory", [service], settings, probe=database.is_there)
+        relay = Relay(database, bus, "INVENTORY")
+        probe = database.is_there
+        await serve("inventory", [service], settings, probe=probe, background=[relay.run])
 
 
 def _migrate(settings: OwnerSettings) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
 import asyncpg
@@ -26,6 +26,7 @@ _AWAY = (
 _BUSY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 
 PATIENCE_S = 10.0
+LISTEN_AGAIN_S = 0.5
 
 
 class DatabaseAway(ServiceError):
@@ -66,9 +67,10 @@ class Database:
     taken for dead.
     """
 
-    def __init__(self, pool: asyncpg.Pool, spare: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, spare: asyncpg.Pool, url: str) -> None:
         self._pool = pool
         self._spare = spare
+        self._url = url
 
     def read(self) -> "_Lent":
         """Lend a connection for reading; each statement sees what is committed at its time."""
@@ -96,6 +98,35 @@ class Database:
         ):
             yield connection
 
+    @asynccontextmanager
+    async def listening(self, channel: str, told: asyncio.Event) -> AsyncIterator[None]:
+        """Set `told` at each NOTIFY on the channel; while the server is away none come."""
+        task = asyncio.create_task(self._listen(channel, told))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _listen(self, channel: str, told: asyncio.Event) -> None:
+        while True:
+            try:
+                await self._listen_once(channel, told)
+            except (OSError, TimeoutError, *_AWAY):
+                await asyncio.sleep(LISTEN_AGAIN_S)
+
+    async def _listen_once(self, channel: str, told: asyncio.Event) -> None:
+        connection = await asyncpg.connect(self._url, timeout=PATIENCE_S)
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        try:
+            await connection.add_listener(channel, lambda *_: told.set())
+            told.set()  # something may have come while nobody listened
+            await lost.wait()
+        finally:
+            await connection.close(timeout=1)
+
     async def is_there(self) -> bool:
         """Tell whether the database answers within a second."""
         try:
@@ -110,7 +141,7 @@ class Database:
 async def open_database(url: str, *, size: int = 10) -> AsyncIterator[Database]:
     """Open the pool of `postgresql://user@host/name`; the server need not be there yet."""
     async with _pool(url, size) as pool, _pool(url, 1) as spare:
-        yield Database(pool, spare)
+        yield Database(pool, spare, url)
 
 
 def _pool(url: str, size: int) -> asyncpg.Pool:

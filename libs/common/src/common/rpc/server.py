@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import prometheus_client
@@ -19,6 +20,7 @@ MAX_MESSAGE_BYTES = 33 * 1024 * 1024
 """A 32 MiB upload and the fields around it."""
 PROBE_EVERY_S = 0.5
 Probe = Callable[[], Awaitable[bool]]
+Background = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,16 @@ async def serve(
     settings: ServiceSettings,
     *,
     probe: Probe,
-    max_call_s: float = 120,
+    background: Sequence[Background] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let the calls in flight end.
 
     `probe` tells whether the service can work now (its database answers); health follows it,
-    for each service and for "" overall. Returns when everything is closed.
+    for each service and for "" overall. `background` runs meanwhile, such as the relay of events;
+    when one of them fails, the process ends with its error. Returns when everything is closed.
     """
     stopping = _stop_signal()
-    server = build_server(domain, published, max_call_s)
+    server = build_server(domain, published, settings.max_call_s)
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     server.add_insecure_port(settings.grpc_address)
@@ -54,17 +57,32 @@ async def serve(
     await server.start()
     logger().info("serving", grpc=settings.grpc_address, metrics=settings.metrics_address)
     watcher = asyncio.create_task(_watch(servicer, ["", *(p.name for p in published)], probe))
-    await stopping.wait()
+    running = [asyncio.create_task(run()) for run in background]
+    await _first(stopping, running)
     logger().info("draining", at_most_s=settings.drain_s)
-    watcher.cancel()
-    with suppress(asyncio.CancelledError):
-        await watcher
+    await _cancelled([watcher])
     await servicer.enter_graceful_shutdown()
     await server.stop(settings.drain_s)
+    await _cancelled(running)
     metrics.shutdown()
     metrics.server_close()
     metrics_thread.join()
     logger().info("stopped")
+
+
+async def _first(stopping: asyncio.Event, running: Sequence[asyncio.Task[None]]) -> None:
+    """Return when the process shall stop, or what must run with it does not."""
+    told = asyncio.create_task(stopping.wait())
+    await asyncio.wait((told, *running), return_when=asyncio.FIRST_COMPLETED)
+    await _cancelled([told])
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def build_server(

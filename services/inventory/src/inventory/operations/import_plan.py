@@ -3,7 +3,10 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
+from common.events.event import Event
+from common.names import last_id
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.inventory.v1.point_transfer_pb2 import (
     FieldChange,
@@ -20,6 +23,7 @@ from inventory.files.point_columns import COLUMNS, Heading, cells_of, unguarded
 from inventory.files.point_rows import RowReader
 from inventory.files.table import SHOWN, Line
 from inventory.operations.point_checks import set_defaults, set_warnings
+from inventory.operations.publish import event_about
 from inventory.storage import changes
 
 MAX_LISTED = 10_000
@@ -77,10 +81,22 @@ class Plan:
         """Return the history of a block's points."""
         rows = []
         for point in [*block.created, *block.updated]:
-            stored = block.stored.get(point.name.rpartition("/")[2])
+            stored = block.stored.get(last_id(point.name))
             states = changes.snapshot(stored), changes.snapshot(point)
             rows.append(changes.row_of(request, "import", *states))
         return rows
+
+    def events(
+        self, block: Block, change_rows: Sequence[tuple[object, ...]], written: Mapping[str, Point]
+    ) -> list[Event]:
+        """Return what others are told of a block's points, as they are written now."""
+        found = []
+        for point, row in zip([*block.created, *block.updated], change_rows, strict=True):
+            code = last_id(point.name)
+            fields = cast("list[str]", row[-1])
+            event = event_about("import", block.stored.get(code), written[code], fields)
+            found += [event] if event else []
+        return found
 
     def finish(self, row_count: int) -> ImportReport:
         """Return the report."""

@@ -7,6 +7,7 @@ from itertools import islice
 
 import asyncpg
 from common.errors import FieldsInvalid, Kind, ServiceError, Violation
+from common.events.outbox import append
 from common.names import last_id
 from common.postgres.database import Connection
 from common.postgres.requests import answer_once
@@ -125,8 +126,14 @@ class _Import:
         # In a thread: other calls go on while a block of rows is looked at.
         await asyncio.to_thread(self.plan.add, block)
         if writing and not self.plan.report.errors:
-            rows = await asyncio.to_thread(self.plan.change_rows, self.request, block)
-            await imports.write(connection, block.created, block.updated, rows)
+            await self._write(connection, region, block)
+
+    async def _write(self, connection: Connection, region: str, block: Block) -> None:
+        rows = await asyncio.to_thread(self.plan.change_rows, self.request, block)
+        await imports.write(connection, block.created, block.updated, rows)
+        codes = [last_id(point.name) for point in (*block.created, *block.updated)]
+        written = await imports.read_stored(connection, region, codes, lock=False)
+        await append(connection, await asyncio.to_thread(self.plan.events, block, rows, written))
 
 
 def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:

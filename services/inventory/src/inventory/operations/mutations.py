@@ -13,7 +13,7 @@ from common.validation import violations
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
-from inventory.storage import changes
+from inventory.operations.publish import publish
 
 M = TypeVar("M", bound=Message)
 Answer = TypeVar("Answer", bound=Message)
@@ -66,7 +66,7 @@ async def create(
     """
     await _refuse_wrong(connection, request, draft, check)
     created = await store.insert(connection, draft)
-    await changes.record(connection, request, "create", after=created)
+    await publish(connection, request, "create", after=created)
     return created
 
 
@@ -90,7 +90,7 @@ async def update(
     if after == before:
         return before
     stored = await store.update(connection, after)
-    await changes.record(connection, request, "update", before=before, after=stored)
+    await publish(connection, request, "update", before=before, after=stored)
     return stored
 
 
@@ -102,7 +102,7 @@ async def delete(
 ) -> Empty:
     """Remove the resource and record it; its history stays."""
     await store.delete(connection, request.name)
-    await changes.record(connection, request, "delete", before=before)
+    await publish(connection, request, "delete", before=before)
     return Empty()
 
 

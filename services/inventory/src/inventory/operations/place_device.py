@@ -12,7 +12,8 @@ from smartcity.inventory.v1.point_pb2 import Point
 from inventory.domain.device_states import require
 from inventory.operations import mutations
 from inventory.operations.dependencies import Dependencies
-from inventory.storage import changes, devices, points
+from inventory.operations.publish import publish
+from inventory.storage import devices, points
 
 Verb = (
     device_pb2.InstallDeviceRequest
@@ -48,7 +49,7 @@ async def _place(request: Verb, verb: str, connection: Connection) -> Device:
     else:
         await devices.displace(connection, request.name)
     stored = await devices.update(connection, after)
-    await changes.record(connection, request, verb, before=before, after=stored)
+    await publish(connection, request, verb, before=before, after=stored)
     return stored
 
 

@@ -14,7 +14,8 @@ from inventory.domain.point_states import next_state
 from inventory.operations import mutations
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.point_checks import PointCheck, trim
-from inventory.storage import changes, points
+from inventory.operations.publish import publish
+from inventory.storage import points
 from inventory.storage.sealed_points import SealedPoints, masked
 
 Verb = (
@@ -98,7 +99,7 @@ async def _change_state(request: Verb, verb: str, connection: Connection) -> Poi
     after.CopyFrom(before)
     after.state = Point.State.Value(next_state(verb, Point.State.Name(before.state)))
     stored = await points.update(connection, after)
-    await changes.record(connection, request, verb, before=before, after=stored)
+    await publish(connection, request, verb, before=before, after=stored)
     return stored
 
 

@@ -1,7 +1,7 @@
 """The history: one row per committed change, written in its transaction, never edited."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from common.caller import current_caller
@@ -65,11 +65,15 @@ async def record(
     *,
     before: Message | None = None,
     after: Message | None = None,
-) -> None:
-    """Write one change; that personal data changed is told, not from what to what."""
+) -> list[str]:
+    """Write one change and return the fields that changed.
+
+    That personal data changed is told, not from what to what.
+    """
     hidden = [name for name in PERSONAL if _held(before, name) != _held(after, name)]
     row = row_of(request, action, snapshot(before), snapshot(after), hidden)
     await connection.execute(RECORD, *row)
+    return list(cast("list[str]", row[-1]))
 
 
 def _held(message: Message | None, field: str) -> bytes:

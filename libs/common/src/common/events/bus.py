@@ -1,0 +1,134 @@
+"""The bus: a connection to NATS that comes back by itself, and the streams of `streams.toml`."""
+
+import asyncio
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import nats
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import StorageType, StreamConfig
+from nats.js.errors import NotFoundError
+
+from common.errors import Kind, ServiceError
+from common.telemetry.logs import logger
+
+STREAMS = Path(__file__).with_name("streams.toml")
+RECONNECT_S = 0.25
+NO_LIMIT = -1
+
+
+class BusAway(ServiceError):
+    """The bus cannot be reached; what was committed stays in the outbox until it is back."""
+
+    kind = Kind.UNAVAILABLE
+    reason = "BUS_AWAY"
+    retry_after_s = 1.0
+
+
+class Bus:
+    """The connection of one process."""
+
+    def __init__(self, replicas: int = 1, duplicate_window_s: float | None = None) -> None:
+        self._replicas = replicas
+        self._duplicate_window_s = duplicate_window_s
+        self._client: Client | None = None
+        self._jetstream: JetStreamContext | None = None
+        self.connected = asyncio.Event()
+        """Set when the connection came (back); whoever waits for it clears it."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the bus answers now."""
+        return self._client is not None and self._client.is_connected
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """The streams.
+
+        Raises:
+            BusAway: There is no connection now.
+        """
+        if self._jetstream is None or not self.is_connected:
+            raise BusAway("the bus cannot be reached")
+        return self._jetstream
+
+    async def apply_streams(self) -> list[str]:
+        """Create the streams that are missing and change those that differ; return their names."""
+        wanted = tomllib.loads(STREAMS.read_text(encoding="utf-8"))
+        for name, described in wanted.items():
+            config = self._config(name, described)
+            try:
+                await self.jetstream.stream_info(name)
+                await self.jetstream.update_stream(config)
+            except NotFoundError:
+                await self.jetstream.add_stream(config)
+        return list(wanted)
+
+    async def connect(self, url: str) -> None:
+        """Connect, and keep trying until the first time it works."""
+        while self._client is None:
+            try:
+                self._client = await nats.connect(
+                    url,
+                    max_reconnect_attempts=NO_LIMIT,
+                    reconnect_time_wait=RECONNECT_S,
+                    reconnected_cb=self._came,
+                    disconnected_cb=self._went,
+                    error_cb=_told,
+                    ping_interval=5,
+                    max_outstanding_pings=2,
+                )
+            except (OSError, nats.errors.Error):
+                await asyncio.sleep(RECONNECT_S)
+        self._jetstream = self._client.jetstream()
+        self.connected.set()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def _came(self) -> None:
+        logger().info("bus is back")
+        self.connected.set()
+
+    async def _went(self) -> None:
+        logger().warning("bus went away")
+
+    def _config(self, name: str, described: dict[str, Any]) -> StreamConfig:
+        return StreamConfig(
+            name=name,
+            description=described["description"],
+            subjects=described["subjects"],
+            max_age=described["max_age_s"],
+            duplicate_window=self._duplicate_window_s or described["duplicate_window_s"],
+            storage=StorageType.FILE,
+            num_replicas=self._replicas,
+            deny_purge=False,
+            allow_direct=True,
+        )
+
+
+@asynccontextmanager
+async def open_bus(
+    url: str, *, replicas: int = 1, duplicate_window_s: float | None = None
+) -> AsyncIterator[Bus]:
+    """Open the bus; it need not be there yet. `duplicate_window_s` is for tests of what follows."""
+    bus = Bus(replicas, duplicate_window_s)
+    connecting = asyncio.create_task(bus.connect(url))
+    try:
+        yield bus
+    finally:
+        connecting.cancel()
+        with suppress(asyncio.CancelledError):
+            await connecting
+        await bus.close()
+
+
+async def _told(error: Exception) -> None:
+    """Take what nats-py tells of a lost connection; `_came` and `_went` log the rest."""
+    logger().debug("bus", error=str(error))

@@ -1,0 +1,31 @@
+"""The names of all metrics but those of gRPC, which stand in `common.rpc.metrics`."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+OUTBOX_PENDING = Gauge("smartcity_outbox_pending", "Events not published yet.", ("stream",))
+OUTBOX_AGE = Gauge(
+    "smartcity_outbox_oldest_seconds", "Age of the oldest event not published yet.", ("stream",)
+)
+EVENTS_PUBLISHED = Counter(
+    "smartcity_events_published_total", "Events the bus has stored.", ("stream",)
+)
+EVENTS_HANDLED = Counter(
+    "smartcity_events_handled_total",
+    "Events a consumer is done with: handled, duplicate, dead, or past a gap.",
+    ("consumer", "outcome"),
+)
+EVENT_SECONDS = Histogram(
+    "smartcity_event_seconds",
+    "From the change to the consumer's committed effect, in seconds.",
+    ("consumer",),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
+CONSUMER_PENDING = Gauge(
+    "smartcity_consumer_pending", "Events in the stream a consumer has not seen.", ("consumer",)
+)
+CONSUMER_REBUILT = Counter(
+    "smartcity_consumer_rebuilt_total", "Subscriptions rebuilt after silence.", ("consumer",)
+)
+DEAD_LETTERS = Counter(
+    "smartcity_dead_letters_total", "Events given up after all tries.", ("consumer",)
+)

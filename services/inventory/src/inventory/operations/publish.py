@@ -1,0 +1,67 @@
+"""What others are told of a change: the history and, in the same transaction, the event."""
+
+from collections.abc import Sequence
+
+from common.events.event import Event, event_of
+from common.events.outbox import append
+from common.postgres.database import Connection
+from google.protobuf.message import Message
+from smartcity.inventory.v1 import events_pb2
+from smartcity.inventory.v1.circuit_pb2 import Circuit
+from smartcity.inventory.v1.device_pb2 import Device
+from smartcity.inventory.v1.point_pb2 import Point
+
+from inventory.storage import changes
+
+OF_POINTS = {
+    "create": events_pb2.PointCreated,
+    "import": events_pb2.PointUpdated,
+    "update": events_pb2.PointUpdated,
+    "delete": events_pb2.PointDeleted,
+    "activate": events_pb2.PointActivated,
+    "suspend": events_pb2.PointSuspended,
+    "resume": events_pb2.PointResumed,
+    "retire": events_pb2.PointRetired,
+}
+MOVES = {"install", "remove", "retire"}
+
+
+async def publish(
+    connection: Connection,
+    request: Message,
+    action: str,
+    *,
+    before: Message | None = None,
+    after: Message | None = None,
+) -> None:
+    """Write one change into the history and the outbox."""
+    fields = await changes.record(connection, request, action, before=before, after=after)
+    event = event_about(action, before, after, fields)
+    if event is not None:
+        await append(connection, [event])
+
+
+def event_about(
+    action: str, before: Message | None, after: Message | None, fields: Sequence[str]
+) -> Event | None:
+    """Return the event that tells a change, None where nobody is told."""
+    now = after or before
+    body: Message
+    if isinstance(now, Point):
+        kind = OF_POINTS["create" if before is None else action]
+        body = kind(point=without_contact(now), changed_fields=fields)
+    elif isinstance(now, Circuit):
+        body = events_pb2.CircuitChanged(circuit=now, changed_fields=fields, deleted=after is None)
+    elif isinstance(now, Device) and action in MOVES:
+        body = events_pb2.DeviceMoved(device=now, changed_fields=fields)
+    else:
+        return None
+    return event_of(body, now.name)
+
+
+def without_contact(point: Point) -> Point:
+    """Return a copy without personal data, which no event carries."""
+    copy = Point()
+    copy.CopyFrom(point)
+    copy.ClearField("contact")
+    return copy
