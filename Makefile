@@ -37,6 +37,10 @@ load: $(INSTALLED) ## Load a folder of data into the running platform (REGION=64
 	@test -n "$(REGION)" -a -n "$(FROM)" || { echo "say what to load: make load REGION=64.09 FROM=data/ppu"; exit 1; }
 	@exec $(STACK) load --region '$(REGION)' '$(FROM)'
 
+.PHONY: events
+events: $(INSTALLED) ## Look at events of the running platform (ARGS="tail", "lag", "dead list", "--help")
+	@exec $(STACK) events $(or $(ARGS),--help)
+
 .PHONY: clean
 clean: $(INSTALLED) ## Delete the platform's state: databases, streams, keys, logs (DATA=.local/stack)
 	@$(STACK) clean

@@ -1,8 +1,10 @@
-"""The commands of `python -m devstack`: up, load, clean."""
+"""The commands of `python -m devstack`: up, load, events, clean."""
 
 import asyncio
+import json
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from devstack.errors import StackNotRunning, StackRunning
@@ -46,13 +48,29 @@ async def load(settings: StackSettings, region: str, folder: Path) -> None:
         CommandFailed: The load ended with an error.
     """
     state = StateFolder(settings.state_folder)
-    if holder(state) is None or not state.ready.exists():
-        raise StackNotRunning(f"no stack is ready on {state.path}: start it with make run")
+    _require_ready(state)
     service = inventory(Place(settings, state, EmbeddedPostgres(state.postgres), 0))
     await run_to_end(
         _loading(service, region, folder, settings.load_within_s),
         Output(terminal=sys.stdout.buffer).sink(service.name),
     )
+
+
+async def events(settings: StackSettings, words: Sequence[str]) -> int:
+    """Run the operator's tool for events against the stack that runs on the state folder.
+
+    Raises:
+        StackNotRunning: There is none, or it is still starting.
+    """
+    state = StateFolder(settings.state_folder)
+    _require_ready(state)
+    told: dict[str, str] = json.loads(state.addresses.read_text())
+    command = (sys.executable, "-m", "common.events", *words)
+    process = await asyncio.create_subprocess_exec(*command, env=child_environment(told))
+    try:
+        return await process.wait()
+    except asyncio.CancelledError:
+        return await process.wait()  # a Ctrl-C reaches the tool as well
 
 
 async def clean(settings: StackSettings) -> None:
@@ -70,6 +88,11 @@ async def clean(settings: StackSettings) -> None:
         raise StackRunning(f"process {pid} uses {state.path}: stop it first")
     async with held(state):
         state.remove()
+
+
+def _require_ready(state: StateFolder) -> None:
+    if holder(state) is None or not state.ready.exists():
+        raise StackNotRunning(f"no stack is ready on {state.path}: start it with make run")
 
 
 def addresses(stack: Stack) -> str:

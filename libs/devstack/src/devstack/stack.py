@@ -1,6 +1,7 @@
 """The platform: servers first, then each service after its preparations; stopped in reverse."""
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -165,5 +166,10 @@ class Stack:
             child.hurry()
 
     def _mark_ready(self) -> None:
+        settings = {
+            "SMARTCITY_NATS_URL": self.nats.url,
+            "SMARTCITY_DATABASE_URL": self.postgres.url("inventory", "inventory"),
+        }
+        self.state.addresses.write_text(json.dumps(settings))
         self.state.ready.write_text(self.url)
         self._exits.callback(self.state.ready.unlink, missing_ok=True)

@@ -22,6 +22,8 @@ class StateFolder:
         self.lock = path / "lock"
         self.ready = path / "ready"
         """Holds the public address while the stack is ready."""
+        self.addresses = path / "addresses.json"
+        """Settings for tools that speak with the stack while it is ready."""
         self.logs = path / "logs"
         self.postgres = path / "postgres"
         self.nats = path / "nats"

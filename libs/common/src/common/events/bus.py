@@ -35,6 +35,7 @@ class Bus:
     def __init__(self, replicas: int = 1, duplicate_window_s: float | None = None) -> None:
         self._replicas = replicas
         self._duplicate_window_s = duplicate_window_s
+        self._closing = False
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
         self.connected = asyncio.Event()
@@ -89,6 +90,7 @@ class Bus:
 
     async def close(self) -> None:
         """Close the connection."""
+        self._closing = True
         if self._client is not None:
             await self._client.close()
 
@@ -97,7 +99,8 @@ class Bus:
         self.connected.set()
 
     async def _went(self) -> None:
-        logger().warning("bus went away")
+        if not self._closing:
+            logger().warning("bus went away")
 
     def _config(self, name: str, described: dict[str, Any]) -> StreamConfig:
         return StreamConfig(

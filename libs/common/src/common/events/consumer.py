@@ -8,7 +8,7 @@ predecessor has not come yet waits; one that fails is tried again with growing d
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -88,8 +88,9 @@ class Consumer:
         subscription = Subscription(
             self.bus, interest.stream, interest.consumer, interest.subjects, BATCH
         )
-        async for messages in subscription.batches():
-            await self._take(messages)
+        async with aclosing(subscription.batches()) as batches:
+            async for messages in batches:
+                await self._take(messages)
 
     async def _take(self, messages: Sequence[Msg]) -> None:
         delivered = []

@@ -1,17 +1,17 @@
 """A durable pull subscription that is rebuilt when it falls silent.
 
-After a reconnect a pull may wait for an answer that never comes (nats.py#504). The server is asked
-for heartbeats: a pull that hears neither events nor heartbeats is given up and made anew, and so is
-the durable consumer when a bus without its disk has forgotten it.
+After a reconnect a pull may wait for an answer that never comes (nats.py#504). So after a pull that
+brought nothing the server is asked: when it does not answer, has forgotten the consumer (a bus that
+lost its disk), or has events that do not come, the subscription is made anew. The pull's own
+heartbeats are not used: nats-py loses fetched events when the server refuses one (nats.py#794).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 import nats.errors
-import nats.js.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -22,11 +22,17 @@ from common.telemetry.logs import logger
 from common.telemetry.metrics import CONSUMER_PENDING, CONSUMER_REBUILT
 
 PULL_S = 2.0
-HEARTBEAT_S = 0.5
+SILENT_PULLS = 2
 ACK_WITHIN_S = 30.0
 MAX_UNACKED = 2000
-MEASURED_EVERY_S = 5.0
 REBUILT_AFTER_S = 0.5
+
+
+class SubscriptionSilent(Exception):
+    """There are events and none comes."""
+
+
+REBUILT_AFTER = (ServiceError, SubscriptionSilent, nats.errors.Error, OSError, TimeoutError)
 
 
 @dataclass(slots=True)
@@ -39,38 +45,42 @@ class Subscription:
     subjects: Sequence[str]
     batch: int
 
-    async def batches(self) -> AsyncIterator[list[Msg]]:
+    async def batches(self) -> AsyncGenerator[list[Msg], None]:
         """Yield messages as they come, for ever."""
         while True:
             try:
-                async for messages in self._batches_once():
-                    yield messages
-            except (ServiceError, nats.errors.Error, OSError, TimeoutError) as error:
-                logger().warning("subscription rebuilt", consumer=self.durable, error=repr(error))
+                async with aclosing(self._batches_once()) as batches:
+                    async for messages in batches:
+                        yield messages
+            except REBUILT_AFTER as error:
+                logger().warning(
+                    "subscription rebuilt", consumer=self.durable, error=f"{error!r} {error}"
+                )
                 CONSUMER_REBUILT.labels(self.durable).inc()
                 await asyncio.sleep(REBUILT_AFTER_S)
 
-    async def _batches_once(self) -> AsyncIterator[list[Msg]]:
+    async def _batches_once(self) -> AsyncGenerator[list[Msg], None]:
         jetstream = self.bus.jetstream
         await jetstream.add_consumer(self.stream, self._config())
         pull = await jetstream.pull_subscribe_bind(consumer=self.durable, stream=self.stream)
-        measured = 0.0
+        silent = 0
         try:
-            while True:
-                if asyncio.get_running_loop().time() - measured > MEASURED_EVERY_S:
-                    measured = asyncio.get_running_loop().time()
-                    await self._measure(jetstream)
+            while silent < SILENT_PULLS:
                 try:
-                    yield await pull.fetch(self.batch, timeout=PULL_S, heartbeat=HEARTBEAT_S)
-                except nats.js.errors.FetchTimeoutError:
-                    continue  # heartbeats came: there is nothing new
+                    yield await pull.fetch(self.batch, timeout=PULL_S)
+                    silent = 0
+                except TimeoutError:
+                    silent = silent + 1 if await self._has_unseen(jetstream) else 0
         finally:
             with suppress(nats.errors.Error, OSError):
                 await pull.unsubscribe()
+        raise SubscriptionSilent(f"{self.durable} has unseen events and gets none")
 
-    async def _measure(self, jetstream: JetStreamContext) -> None:
+    async def _has_unseen(self, jetstream: JetStreamContext) -> bool:
+        """Ask the server, which must answer, whether there is something that did not come."""
         info = await jetstream.consumer_info(self.stream, self.durable)
         CONSUMER_PENDING.labels(self.durable).set(info.num_pending or 0)
+        return bool(info.num_pending)
 
     def _config(self) -> ConsumerConfig:
         return ConsumerConfig(
