@@ -15,9 +15,8 @@ from gateway.contract import UpstreamUnknown, load_contract
 from gateway.envoy_process import Envoy
 from gateway.health import Health, HealthServicer, Upstreams
 from gateway.http_server import served
-from gateway.openapi.document import openapi
 from gateway.own_grpc import own_grpc
-from gateway.pages import pages
+from gateway.pages import Documents, pages
 from gateway.routes import Routes
 from gateway.settings import GatewaySettings
 
@@ -35,7 +34,10 @@ async def run(settings: GatewaySettings) -> int:
     upstreams = Upstreams(settings.upstreams)
     health = Health(upstreams, envoy.runs)
     async with (
-        served(pages(routes, upstreams, health, openapi(contract, routes)), settings.pages_address),
+        served(
+            pages(routes, upstreams, health, Documents.of(contract, routes)),
+            settings.pages_address,
+        ),
         envoy.running(bootstrap(contract, routes, settings)),
         _metrics(settings.metrics_address),
         upstreams,

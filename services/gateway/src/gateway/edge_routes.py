@@ -18,7 +18,7 @@ OWN_GRPC = "own_grpc"
 """The cluster that is this process's gRPC server."""
 CALL_S = 60
 FILE_S = 180
-PAGE_PATHS = ("/", "/openapi.json", "/healthz", "/readyz", "/docs")
+PAGE_PATHS = ("/", "/openapi.json", "/asyncapi.json", "/healthz", "/readyz", "/docs")
 WELL_FORMED = {
     "grpc-timeout": "[0-9]{1,8}[HMSmun]",
     "grpc-encoding": "identity|gzip|deflate",

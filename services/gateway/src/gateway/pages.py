@@ -7,6 +7,7 @@ import importlib.resources
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Self
 
 from common.errors import Violation
 from grpc import StatusCode
@@ -18,10 +19,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from gateway.asyncapi import asyncapi, events_page, packed
+from gateway.contract import Contract
 from gateway.errors import Refusal
 from gateway.health import Health, Upstreams
 from gateway.json_check import Sent, check
 from gateway.json_reader import MAX_VIOLATIONS
+from gateway.openapi.document import openapi
 from gateway.routes import Routes
 from gateway.service_check import PASSED_ON, service_violations
 
@@ -51,7 +55,8 @@ DOCS = importlib.resources.files("gateway") / "docs"
 class Document:
     """A text made at start, served with its ETag, compressed for those who can read that."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, media_type: str = "application/json") -> None:
+        self._media_type = media_type
         self._plain = content
         self._packed = gzip.compress(content, 9, mtime=0)
         self._etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
@@ -59,12 +64,13 @@ class Document:
     async def answer(self, request: Request) -> Response:
         """Return the document, or 304 to one who has it."""
         headers = {"etag": self._etag, "cache-control": "no-cache", "vary": "accept-encoding"}
+        headers["content-security-policy"] = CONTENT_POLICY
         if self._etag in request.headers.get("if-none-match", ""):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(self._plain, headers=headers, media_type="application/json")
+            return Response(self._plain, headers=headers, media_type=self._media_type)
         headers["content-encoding"] = "gzip"
-        return Response(self._packed, headers=headers, media_type="application/json")
+        return Response(self._packed, headers=headers, media_type=self._media_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +113,34 @@ def refused(refusal: Refusal, headers: dict[str, str] | None = None) -> Response
     return Response(refusal.body(), refusal.http, headers, "application/json")
 
 
-def pages(routes: Routes, upstreams: Upstreams, health: Health, openapi: bytes) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What is served as it was made at start."""
+
+    openapi: Document
+    asyncapi: Document
+    events: Document
+
+    @classmethod
+    def of(cls, contract: Contract, routes: Routes) -> Self:
+        """Make the documents of the contract."""
+        events = asyncapi(contract)
+        page = Document(events_page(events), "text/html; charset=utf-8")
+        return cls(Document(openapi(contract, routes)), Document(packed(events)), page)
+
+
+def pages(routes: Routes, upstreams: Upstreams, health: Health, documents: Documents) -> Starlette:
     """Return the HTTP application behind Envoy.
 
     `/check/…` and `/refused/…` are for Envoy alone, which lets no public path lead there.
     """
     checks = Checks(routes, upstreams)
-    document = Document(openapi)
     return Starlette(
         routes=[
             Route("/", _home),
-            Route("/openapi.json", document.answer),
+            Route("/openapi.json", documents.openapi.answer),
+            Route("/asyncapi.json", documents.asyncapi.answer),
+            Route("/docs/events", documents.events.answer),
             Route("/healthz", _telling(health.alive)),
             Route("/readyz", _telling(health.ready)),
             Route("/docs", _docs),

@@ -18,6 +18,21 @@ async def test_the_docs_need_no_other_host(client: httpx.AsyncClient) -> None:
         assert (await client.get(path)).status_code == 200
 
 
+async def test_every_event_is_described_for_machines_and_people(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/asyncapi.json")).json()
+    assert document["asyncapi"] == "3.0.0"
+    addresses = [channel["address"] for channel in document["channels"].values()]
+    assert "smartcity.{region}.inventory.point.created.v1" in addresses
+    assert len(addresses) == len(set(addresses)) == 9
+    page = await client.get("/docs/events")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert all(address in page.text for address in addresses)
+    assert (
+        "Contact"
+        in document["components"]["schemas"]["inventory.Point"]["properties"]["contact"]["$ref"]
+    )
+
+
 async def test_the_root_leads_to_the_docs(client: httpx.AsyncClient) -> None:
     answer = await client.get("/")
     assert (answer.status_code, answer.headers["location"]) == (302, "/docs")

@@ -21,6 +21,9 @@ SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 UPLOADS = ("text/csv", SHEET, "application/octet-stream")
 DOWNLOADS = ("text/csv", SHEET, "application/geo+json")
 FILE: JsonObject = {"type": "string", "format": "binary"}
+EVENTS_TEXT = (
+    "What the services tell others over NATS is described at [/docs/events](/docs/events)."
+)
 ERROR_TEXT = (
     "Any refusal. `code` is the gRPC code; exactly one detail is a google.rpc.ErrorInfo whose "
     "`reason` a program may rely on; a google.rpc.BadRequest names every wrong field, a "
@@ -38,7 +41,7 @@ def openapi(contract: Contract, routes: Routes) -> bytes:
         "info": {
             "title": "Paser Smart City API",
             "version": version("smartcity-gateway"),
-            "description": "\n\n".join(services),
+            "description": "\n\n".join([*services, EVENTS_TEXT]),
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
