@@ -26,10 +26,10 @@ $(INSTALLED):
 install: $(INSTALLED) ## Install everything into .venv (the other targets do it by themselves)
 
 # What devstack is told: PORT=9000 (0: a free one), DATA=<state folder>; README.md there has the rest.
-STACK = env $(if $(PORT),SMARTCITY_STACK_PORT='$(PORT)') $(if $(DATA),SMARTCITY_STACK_STATE_FOLDER='$(DATA)') $(BIN)/python -m devstack
+STACK = env $(if $(PORT),SMARTCITY_STACK_PORT='$(PORT)') $(if $(DATA),SMARTCITY_STACK_STATE_FOLDER='$(DATA)') $(if $(REPLICAS),SMARTCITY_STACK_REPLICAS='$(REPLICAS)') $(BIN)/python -m devstack
 
 .PHONY: run
-run: $(INSTALLED) ## Start the whole platform until Ctrl-C (PORT=8080 DATA=.local/stack QUIET=1)
+run: $(INSTALLED) ## Start the whole platform until Ctrl-C (PORT=8080 DATA=.local/stack REPLICAS=1 QUIET=1)
 	@exec $(STACK) --with-parent $(if $(QUIET),--quiet)
 
 .PHONY: load

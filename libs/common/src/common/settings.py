@@ -34,6 +34,8 @@ class ServiceSettings(BaseSettings):
     log_level: str = "INFO"
     max_call_s: float = 120.0
     """How long a call may take whose caller sets no nearer deadline."""
+    leave_s: float = 0.0
+    """How long to serve on after SIGTERM, told as NOT_SERVING, until callers have turned away."""
     drain_s: float = 10.0
     """How long calls in flight may take to end after SIGTERM."""
 

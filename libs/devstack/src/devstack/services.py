@@ -15,6 +15,8 @@ from devstack.state import StateFolder
 from devstack.waiting import Condition
 
 Environment = Mapping[str, str]
+LEAVE_S = 2.0
+"""How long a replica that shall stop still serves, until Envoy has seen that it leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,18 @@ class Service:
     name: str
     env: Environment
     ready: Condition
+    replica: int = 1
     database: bool = True
     """It has a database of its own and a `migrate` command."""
     owner_env: Environment = field(default_factory=dict)
     """What its commands that write as the database's owner get on top of `env`."""
     load: tuple[str, ...] = ()
     """Arguments of the command that loads its first data."""
+
+    @property
+    def process(self) -> str:
+        """The name of this process: `inventory`, `inventory-2`."""
+        return self.name if self.replica == 1 else f"{self.name}-{self.replica}"
 
     def command(self, *arguments: str) -> tuple[str, ...]:
         """Return the command line of the service or of one of its commands."""
@@ -65,14 +73,18 @@ class Service:
 Builder = Callable[[Place], Service]
 
 
-def inventory(place: Place) -> Service:
+def inventory(place: Place, replica: int = 1) -> Service:
     """Points, circuits, devices and providers."""
     folder = place.settings.data_folder
+    name = "inventory" if replica == 1 else f"inventory-{replica}"
+    alone = place.settings.replicas == 1
     return Service(
         name="inventory",
+        replica=replica,
         env={
-            "SMARTCITY_GRPC_ADDRESS": place.address("inventory-grpc"),
-            "SMARTCITY_METRICS_ADDRESS": place.address("inventory-metrics"),
+            "SMARTCITY_GRPC_ADDRESS": place.address(f"{name}-grpc"),
+            "SMARTCITY_METRICS_ADDRESS": place.address(f"{name}-metrics"),
+            "SMARTCITY_LEAVE_S": "0" if alone else str(LEAVE_S),
             "SMARTCITY_DATABASE_URL": place.postgres.url("inventory", "inventory"),
             "SMARTCITY_NATS_URL": f"nats://{place.address('nats')}",
             "SMARTCITY_CONTACT_KEYS_FILE": str(contact_keys_file(place.state.secrets)),
@@ -80,7 +92,7 @@ def inventory(place: Place) -> Service:
         },
         owner_env=_as_owner(place, "inventory"),
         load=() if folder is None else ("--region", place.settings.region, "--first", str(folder)),
-        ready=accepts(place.address("inventory-grpc")),
+        ready=accepts(place.address(f"{name}-grpc")),
     )
 
 
@@ -91,7 +103,7 @@ def gateway(place: Place) -> Service:
         database=False,
         env={
             "SMARTCITY_HTTP_ADDRESS": place.public_address,
-            "SMARTCITY_UPSTREAMS": json.dumps({"inventory": place.address("inventory-grpc")}),
+            "SMARTCITY_UPSTREAMS": json.dumps({"inventory": _replicas(place, "inventory")}),
             "SMARTCITY_PAGES_ADDRESS": place.address("gateway-pages"),
             "SMARTCITY_GRPC_ADDRESS": place.address("gateway-grpc"),
             "SMARTCITY_ENVOY_ADMIN_ADDRESS": place.address("envoy-admin"),
@@ -104,6 +116,21 @@ def gateway(place: Place) -> Service:
 
 
 ALL: tuple[Builder, ...] = (inventory, gateway)
+REPLICATED: dict[Builder, Callable[[Place, int], Service]] = {inventory: inventory}
+"""Those that may run more than once: how another replica is built."""
+
+
+def replicas(build: Builder, place: Place) -> list[Service]:
+    """Return the other replicas of a service; they need no preparation."""
+    another = REPLICATED.get(build)
+    numbers = range(2, place.settings.replicas + 1)
+    return [another(place, number) for number in numbers] if another else []
+
+
+def _replicas(place: Place, service: str) -> str:
+    """Return the addresses of all replicas, joined by commas."""
+    others = [f"{service}-{number}-grpc" for number in range(2, place.settings.replicas + 1)]
+    return ",".join(place.address(name) for name in (f"{service}-grpc", *others))
 
 
 def _as_owner(place: Place, service: str) -> Environment:

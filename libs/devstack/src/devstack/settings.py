@@ -26,6 +26,8 @@ class StackSettings(BaseModel):
     """Databases, streams, keys and logs; survives restarts."""
     ports: dict[str, Port] = {}
     """Internal listeners with a fixed port, such as {"nats": 4222}; the others take free ones."""
+    replicas: Annotated[int, Field(ge=1, le=8)] = 1
+    """Processes of each service behind Envoy."""
     region: str = "64.01"
     """The region that `data_folder` belongs to."""
     data_folder: FolderOfOurs | None = PROJECT / "data" / "paser"

@@ -12,7 +12,7 @@ from devstack.output import Output
 from devstack.ports import free_ports, require_free
 from devstack.postgres import EmbeddedPostgres, PostgresOptions
 from devstack.process import Child, ProcessSpec, child_environment, run_to_end
-from devstack.services import ALL, Builder, Place, Service
+from devstack.services import ALL, Builder, Place, Service, replicas
 from devstack.settings import StackSettings
 from devstack.state import StateFolder, held
 from devstack.waiting import always, first_of
@@ -103,6 +103,8 @@ class Stack:
             service = build(self.place)
             await self._prepare(service)
             await self._start_service(service)
+            for replica in replicas(build, self.place):
+                await self._start_service(replica)
         self._mark_ready()
 
     def _build(self, port: int) -> None:
@@ -148,11 +150,11 @@ class Stack:
         child = Child(spec, self._output.sink(spec.name))
         await child.start()
         self._exits.push_async_callback(child.stop)
-        self._adopt(service.name, child)
+        self._adopt(service.process, child)
 
     def _spec(self, service: Service, *command: str) -> ProcessSpec:
         return ProcessSpec(
-            name="-".join((service.name, *command[:1])),
+            name="-".join((service.process, *command[:1])),
             command=service.command(*command),
             env=child_environment(service.env),
             ready=service.ready,

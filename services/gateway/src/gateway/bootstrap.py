@@ -1,5 +1,6 @@
 """Envoy's bootstrap, rendered from the settings and the contract."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.contract import Contract
@@ -26,23 +27,43 @@ def bootstrap(contract: Contract, routes: Routes, settings: GatewaySettings) -> 
 
 
 def _clusters(settings: GatewaySettings) -> list[JsonObject]:
-    servers = {**settings.upstreams, OWN_GRPC: settings.grpc_address}
+    http1: JsonObject = {"http_protocol_options": {}}
     return [
-        *(_cluster(name, address, _http2()) for name, address in servers.items()),
-        _cluster(PAGES, settings.pages_address, {"http_protocol_options": {}}),
+        *(_replicated(name, addresses) for name, addresses in settings.upstreams.items()),
+        _cluster(OWN_GRPC, (settings.grpc_address,), _http2()),
+        _cluster(PAGES, (settings.pages_address,), http1),
     ]
 
 
-def _cluster(name: str, address: str, protocol: JsonObject) -> JsonObject:
+def _replicated(name: str, addresses: Sequence[str]) -> JsonObject:
+    """Spread calls over the replicas that say they serve; over all when none does."""
+    return {
+        **_cluster(name, addresses, _http2()),
+        "lb_policy": "LEAST_REQUEST",
+        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
+        "health_checks": [
+            {
+                "timeout": "1s",
+                "interval": "0.5s",
+                "no_traffic_interval": "0.5s",
+                "unhealthy_threshold": 1,
+                "healthy_threshold": 1,
+                "grpc_health_check": {},
+            }
+        ],
+    }
+
+
+def _cluster(name: str, addresses: Sequence[str], protocol: JsonObject) -> JsonObject:
     options = "extensions.upstreams.http.v3.HttpProtocolOptions"
     limits = {"max_connections": 1024, "max_pending_requests": 1024, "max_requests": 4096}
-    endpoint = {"endpoint": {"address": socket_address(address)}}
+    endpoints = [{"endpoint": {"address": socket_address(address)}} for address in addresses]
     return {
         "name": name,
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
         "circuit_breakers": {"thresholds": [limits]},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {

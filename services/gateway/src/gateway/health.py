@@ -1,7 +1,8 @@
 """Whether the edge lives, and whether everything behind it answers now."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -30,13 +31,15 @@ Context = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.Hea
 class Upstreams:
     """The services behind the edge, asked by gRPC for their health."""
 
-    def __init__(self, addresses: Mapping[str, str]) -> None:
+    def __init__(self, addresses: Mapping[str, Sequence[str]]) -> None:
         self._addresses = addresses
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._channels: dict[str, list[grpc.aio.Channel]] = {}
 
     async def __aenter__(self) -> Self:
-        for name, address in self._addresses.items():
-            self._channels[name] = grpc.aio.insecure_channel(address, options=CHANNEL)
+        for name, addresses in self._addresses.items():
+            self._channels[name] = [
+                grpc.aio.insecure_channel(address, options=CHANNEL) for address in addresses
+            ]
         return self
 
     async def __aexit__(
@@ -45,22 +48,14 @@ class Upstreams:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+        every = [channel for channels in self._channels.values() for channel in channels]
+        await asyncio.gather(*(channel.close() for channel in every))
 
     async def state(self, upstream: str, service: str = "") -> State:
-        """Return what the upstream says within a second; silence is NOT_SERVING."""
-        if upstream not in self._channels:
-            return NOT_SERVING
-        check = self._channels[upstream].unary_unary(
-            "/grpc.health.v1.Health/Check",
-            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-            response_deserializer=health_pb2.HealthCheckResponse.FromString,
-        )
-        try:
-            answer = await check(health_pb2.HealthCheckRequest(service=service), timeout=CHECK_S)
-        except grpc.aio.AioRpcError:
-            return NOT_SERVING
-        return answer.status
+        """Return what the replica that is best says within a second; silence is NOT_SERVING."""
+        channels = self._channels.get(upstream, [])
+        found = await asyncio.gather(*(_state(channel, service) for channel in channels))
+        return SERVING if SERVING in found else next(iter(found), NOT_SERVING)
 
     async def call(
         self, rpc: MethodDescriptor, request: bytes, headers: Mapping[str, str], within_s: float
@@ -71,7 +66,7 @@ class Upstreams:
             grpc.aio.AioRpcError: The service refuses or does not answer in time.
         """
         service = service_of(rpc)
-        channel = self._channels[upstream_of(service)]
+        channel = random.choice(self._channels[upstream_of(service)])  # noqa: S311 - a replica
         method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
             f"/{service.full_name}/{rpc.name}"
         )
@@ -81,6 +76,19 @@ class Upstreams:
         """Return the state of every upstream, all asked at the same time."""
         found = await asyncio.gather(*(self.state(name) for name in self._addresses))
         return dict(zip(self._addresses, found, strict=True))
+
+
+async def _state(channel: grpc.aio.Channel, service: str) -> State:
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    try:
+        answer = await check(health_pb2.HealthCheckRequest(service=service), timeout=CHECK_S)
+    except grpc.aio.AioRpcError:
+        return NOT_SERVING
+    return answer.status
 
 
 class Health:

@@ -1,11 +1,16 @@
 """What the gateway takes from the environment."""
 
 from pathlib import Path
+from typing import Annotated
 
 from common.settings import Address, ServiceSettings
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 MEBIBYTE = 1024 * 1024
+Addresses = Annotated[
+    tuple[Address, ...],
+    BeforeValidator(lambda given: given.split(",") if isinstance(given, str) else given),
+]
 
 
 class GatewaySettings(ServiceSettings):
@@ -13,8 +18,9 @@ class GatewaySettings(ServiceSettings):
 
     http_address: Address = "127.0.0.1:8080"
     """The public port."""
-    upstreams: dict[str, Address] = Field(default={"inventory": "127.0.0.1:50051"})
-    """Service name to gRPC address; package `smartcity.<name>.v1` goes there."""
+    upstreams: dict[str, Addresses] = Field(default={"inventory": ("127.0.0.1:50051",)})
+    """Service name to the gRPC addresses of its replicas, joined by commas; package
+    `smartcity.<name>.v1` goes there."""
     pages_address: Address = "127.0.0.1:8081"
     """Internal HTTP: documentation, health, the check of JSON bodies."""
     grpc_address: Address = "127.0.0.1:50060"

@@ -35,9 +35,14 @@ def test_a_file_is_never_read_by_the_check(table: list[dict[str, Any]]) -> None:
 
 
 def test_each_upstream_is_a_cluster_of_its_address(contract: Contract, routes: Routes) -> None:
-    settings = GatewaySettings(upstreams={"inventory": "inventory.local:7000"})
+    settings = GatewaySettings(
+        upstreams={"inventory": ("inventory.local:7000", "other.local:7001")}
+    )
     made = bootstrap(contract, routes, settings)["static_resources"]["clusters"]
     [cluster] = [one for one in made if one["name"] == "inventory"]
     [endpoints] = cluster["load_assignment"]["endpoints"]
-    address = endpoints["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
-    assert address == {"address": "inventory.local", "port_value": 7000}
+    addresses = [one["endpoint"]["address"]["socket_address"] for one in endpoints["lb_endpoints"]]
+    assert addresses == [
+        {"address": "inventory.local", "port_value": 7000},
+        {"address": "other.local", "port_value": 7001},
+    ]

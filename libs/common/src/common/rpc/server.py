@@ -62,6 +62,7 @@ async def serve(
     logger().info("draining", at_most_s=settings.drain_s)
     await _cancelled([watcher])
     await servicer.enter_graceful_shutdown()
+    await asyncio.sleep(settings.leave_s)
     await server.stop(settings.drain_s)
     await _cancelled(running)
     metrics.shutdown()
