@@ -9,12 +9,17 @@ from pathlib import Path
 from devstack.settings import StackSettings
 from devstack.stack import Stack
 from devstack.testing import open_folder
+from events import events
 from files import files
 from reads import reads
 from start import start
 from table import Table
 
-PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {"reads": reads, "files": files}
+PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
+    "reads": reads,
+    "files": files,
+    "events": events,
+}
 
 
 async def main(wanted: list[str]) -> None:

@@ -40,6 +40,7 @@ class Bus:
         self._jetstream: JetStreamContext | None = None
         self.connected = asyncio.Event()
         """Set when the connection came (back); whoever waits for it clears it."""
+        self._came_once = asyncio.Event()
 
     @property
     def is_connected(self) -> bool:
@@ -86,7 +87,12 @@ class Bus:
             except (OSError, nats.errors.Error):
                 await asyncio.sleep(RECONNECT_S)
         self._jetstream = self._client.jetstream()
+        self._came_once.set()
         self.connected.set()
+
+    async def first_connection(self) -> None:
+        """Wait until there has been a connection."""
+        await self._came_once.wait()
 
     async def close(self) -> None:
         """Close the connection."""

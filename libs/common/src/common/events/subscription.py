@@ -60,6 +60,7 @@ class Subscription:
                 await asyncio.sleep(REBUILT_AFTER_S)
 
     async def _batches_once(self) -> AsyncGenerator[list[Msg], None]:
+        await self.bus.first_connection()
         jetstream = self.bus.jetstream
         await jetstream.add_consumer(self.stream, self._config())
         pull = await jetstream.pull_subscribe_bind(consumer=self.durable, stream=self.stream)
