@@ -8,9 +8,13 @@ from common.rpc.interceptor import Context
 from common.rpc.server import Published, serve
 from common.settings import ServiceSettings, load
 from common.telemetry.logs import configure_logs
-from smartcity.inventory.v1 import inventory_service_pb2_grpc, point_pb2
+from smartcity.inventory.v1 import (
+    inventory_service_pb2,
+    inventory_service_pb2_grpc,
+    point_pb2,
+)
 
-NAME = "smartcity.inventory.v1.InventoryService"
+NAME = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"].full_name
 
 
 class Settings(ServiceSettings):

@@ -6,6 +6,7 @@ import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,19 @@ class Serving:
 
 @pytest.fixture
 async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
+    async with running(tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path) -> AsyncIterator[Serving]:
+    """Give a service that asks for tokens of an issuer that is away."""
+    async with running(tmp_path, SMARTCITY_OIDC_ISSUER="http://127.0.0.1:9") as one:
+        yield one
+
+
+@asynccontextmanager
+async def running(tmp_path: Path, **more: str) -> AsyncIterator[Serving]:
     grpc_port, metrics_port = free_ports(2)
     settings = {
         "SMARTCITY_GRPC_ADDRESS": f"127.0.0.1:{grpc_port}",
@@ -67,7 +81,7 @@ async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(Path(__file__).with_name("serving.py")),
-            env=os.environ | settings,
+            env=os.environ | settings | more,
             stdout=log,
             stderr=log,
         )
@@ -134,6 +148,18 @@ async def test_each_call_is_one_line_of_the_log(serving: Serving) -> None:
     assert await until(_is_logged(serving, '"NOT_FOUND"'), within_s=5)
     lines = (serving.folder / "log").read_text().splitlines()
     assert len([line for line in lines if "regions/64.01/points/GONE" in line]) == 1
+
+
+async def test_without_a_token_nobody_gets_in_when_identity_is_on(guarded: Serving) -> None:
+    refusal = await guarded.refused("A")
+    assert (refusal.code, refusal.reason) == (
+        grpc.StatusCode.UNAUTHENTICATED,
+        "UNAUTHENTICATED",
+    )
+    pretended = [("x-forwarded-user", "admin"), ("x-envoy-peer-metadata", "admin")]
+    refusal = await guarded.refused("A", metadata=pretended)
+    assert refusal.code == grpc.StatusCode.UNAUTHENTICATED
+    assert await guarded.becomes(STATES.SERVING)  # health asks nobody who they are
 
 
 async def test_reflection_lists_the_service(serving: Serving) -> None:

@@ -1,19 +1,31 @@
-"""Who makes the call that is being answered."""
+"""Who makes the call that is being answered, and which regions they may see."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+ALL_REGIONS = "*"
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The principal of a call. Until tokens are verified everybody is anonymous."""
+    """A caller as the layers below know them."""
 
-    subject: str = "anonymous"
+    subject: str
+    regions: str
+    """Codes joined by commas, `*` for all; what the database lets pass (row-level security)."""
+    grant: str = ""
+    """The grant that allowed the call, as `64.01/operator`."""
 
 
-CALLER: ContextVar[Caller] = ContextVar("caller")
+NOBODY = Caller("nobody", "")
+"""Whoever was not set: sees no row."""
+ANONYMOUS = Caller("anonymous", ALL_REGIONS)
+"""Every caller of a service whose identity is switched off."""
+SYSTEM = Caller("system", ALL_REGIONS)
+"""The process itself: relays, consumers, loaders."""
+CALLER: ContextVar[Caller] = ContextVar("caller", default=NOBODY)
 
 
 def current_caller() -> Caller:
-    """Return the caller of the running call; anonymous when nobody was identified."""
-    return CALLER.get(Caller())
+    """Return the caller of the running call."""
+    return CALLER.get()

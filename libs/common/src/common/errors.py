@@ -10,6 +10,8 @@ class Kind(Enum):
     """What sort of refusal it is; `common.rpc.status` maps each kind to one gRPC code."""
 
     INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    DENIED = "denied"
     NOT_FOUND = "not found"
     EXISTS = "exists"
     WRONG_STATE = "wrong state"

@@ -31,6 +31,11 @@ class ServiceSettings(BaseSettings):
     nats_url: str = "nats://127.0.0.1:4222"
     nats_replicas: int = 1
     """How many servers keep each stream; 3 where there are three."""
+    oidc_issuer: str = ""
+    """The OpenID Connect issuer whose tokens callers must bring; "" switches identity off."""
+    oidc_audience: str = "smartcity"
+    oidc_groups_claim: str = "groups"
+    """The claim that holds the grants, as `64.01/operator`."""
     log_level: str = "INFO"
     max_call_s: float = 120.0
     """How long a call may take whose caller sets no nearer deadline."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import uuid_utils
 import uvloop
+from common.caller import CALLER, SYSTEM
 from common.errors import ServiceError
 from common.events.bus import open_bus
 from common.events.relay import Relay
@@ -63,6 +64,7 @@ def _migrate(settings: OwnerSettings) -> int:
 
 
 async def _load(settings: OwnerSettings, options: argparse.Namespace) -> int:
+    CALLER.set(SYSTEM)
     dataset = await asyncio.to_thread(read_dataset, options.folder, options.region)
     async with open_database(settings.database_url, size=2) as database:
         needs = _dependencies(database, Keyring("", {}))

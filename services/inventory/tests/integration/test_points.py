@@ -3,6 +3,7 @@ from typing import Any
 
 import grpc
 import pytest
+from common.postgres.database import open_database
 from google.protobuf.field_mask_pb2 import FieldMask
 from inventory.testing import Inventory, refused
 from smartcity.inventory.v1 import change_pb2, point_pb2
@@ -202,7 +203,7 @@ async def test_a_contact_is_shown_masked_and_kept_sealed(inventory: Inventory) -
     secret.contact.display_name, secret.contact.phone = "Budi Santoso", "0812 345 678"
     point = await create(inventory, point=secret)
     assert (point.contact.display_name, point.contact.phone) == ("B*** S***", "*******678")
-    async with inventory.database.read() as connection:
+    async with open_database(inventory.owner_url) as owner, owner.read() as connection:
         everything = await connection.fetchval(
             "SELECT string_agg(p::text, '') || (SELECT string_agg(c::text, '') FROM changes AS c)"
             " || (SELECT coalesce(string_agg(r::text, ''), '') FROM answered_requests AS r)"

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from common.caller import current_caller
 from common.errors import Kind, ServiceError
 
 # A text, since the driver's classes take type arguments in its stubs only.
@@ -27,6 +28,8 @@ _BUSY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.Lock
 
 PATIENCE_S = 10.0
 LISTEN_AGAIN_S = 0.5
+
+BIND = "SELECT set_config('smartcity.regions', $1, false)"
 
 
 class DatabaseAway(ServiceError):
@@ -67,14 +70,20 @@ class Database:
     taken for dead.
     """
 
-    def __init__(self, pool: asyncpg.Pool, spare: asyncpg.Pool, url: str) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, spare: asyncpg.Pool, url: str, bound: dict[int, str]
+    ) -> None:
+        self._bound = bound
         self._pool = pool
         self._spare = spare
         self._url = url
 
     def read(self) -> "_Lent":
-        """Lend a connection for reading; each statement sees what is committed at its time."""
-        return _Lent(self._pool)
+        """Lend a connection for reading; each statement sees what is committed at its time.
+
+        It sees rows of the caller's regions only (row-level security), whatever it asks for.
+        """
+        return _Lent(self._pool, self._bound)
 
     @asynccontextmanager
     async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[Connection]:
@@ -140,23 +149,28 @@ class Database:
 @asynccontextmanager
 async def open_database(url: str, *, size: int = 10) -> AsyncIterator[Database]:
     """Open the pool of `postgresql://user@host/name`; the server need not be there yet."""
-    async with _pool(url, size) as pool, _pool(url, 1) as spare:
-        yield Database(pool, spare, url)
+    bound: dict[int, str] = {}
+    async with _pool(url, size, bound) as pool, _pool(url, 1, bound) as spare:
+        yield Database(pool, spare, url, bound)
 
 
-def _pool(url: str, size: int) -> asyncpg.Pool:
+def _pool(url: str, size: int, bound: dict[int, str]) -> asyncpg.Pool:
+    async def unbound(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        bound.pop(connection.get_server_pid(), None)  # of an ended session with the same number
+
     return asyncpg.create_pool(
         url,
         min_size=0,
         max_size=size,
         reset=_keep,
+        init=unbound,
         server_settings={"application_name": "smartcity", "timezone": "UTC"},
         command_timeout=120,
     )
 
 
 async def _keep(_: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Reset nothing between borrowers: nobody sets anything outside a transaction.
+    """Reset nothing between borrowers: nobody but `_Lent` sets anything outside a transaction.
 
     asyncpg's own reset costs a round trip per call.
     """
@@ -168,10 +182,11 @@ class _Lent:
     A class, since the same as generators, one in the other, cost a tenth of a small call.
     """
 
-    __slots__ = ("_connection", "_pool")
+    __slots__ = ("_bound", "_connection", "_pool")
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, bound: dict[int, str]) -> None:
         self._pool = pool
+        self._bound = bound
 
     async def __aenter__(self) -> Connection:
         try:
@@ -181,7 +196,20 @@ class _Lent:
             raise DatabaseCrowded("too many calls at once; repeat this one later") from error
         except (OSError, *_AWAY) as error:
             raise _away() from error
+        regions, session = current_caller().regions, self._connection.get_server_pid()
+        if self._bound.get(session) != regions:
+            await self._bind(session, regions)
         return self._connection
+
+    async def _bind(self, session: int, regions: str) -> None:
+        """Bind the session to the caller's regions; most callers find it bound to theirs."""
+        self._bound.pop(session, None)
+        try:
+            await self._connection.execute(BIND, regions)
+        except BaseException as error:
+            await self._pool.release(self._connection)
+            raise _translated(error) from error
+        self._bound[session] = regions
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:

@@ -14,8 +14,11 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
+from common.auth.tokens import Verifier
 from common.caller import current_caller
 from common.errors import FieldsInvalid, Kind, ServiceError
+from common.names import region_of
+from common.rpc.identity import Identity
 from common.rpc.metrics import MethodMetrics
 from common.rpc.status import internal_status, to_status
 from common.telemetry.logs import logger
@@ -60,11 +63,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every method of the server.
 
     `domain` is the service's name in ErrorInfo; `max_call_s` the longest a call may take when
-    its caller sets no nearer deadline, `unchecked` the methods whose operations check the rules.
+    its caller sets no nearer deadline, `unchecked` the methods whose operations check the rules;
+    without a `verifier` nobody is asked who they are.
     """
 
-    def __init__(self, domain: str, max_call_s: float, unchecked: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        domain: str,
+        max_call_s: float,
+        unchecked: Collection[str] = (),
+        verifier: Verifier | None = None,
+    ) -> None:
         self._unchecked = unchecked
+        self._verifier = verifier
         self._domain = domain
         self._max_call_s = max_call_s
         self._handlers: dict[str, Handler] = {}
@@ -87,6 +98,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         around = _Around(
             method, self._domain, self._max_call_s, checked=method not in self._unchecked
         )
+        around.identity = Identity(method, self._verifier)
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
                 around.unary(handler.unary_unary),
@@ -105,6 +117,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 class _Around:
     """The wrapper of one method."""
 
+    identity: "Identity"
+
     def __init__(self, method: str, domain: str, max_call_s: float, *, checked: bool) -> None:
         self._checked = checked
         _, service, name = method.split("/")
@@ -118,6 +132,7 @@ class _Around:
         async def answer(request: Message, context: Context) -> Message:
             call = _Call(self, request, context)
             try:
+                await self.identity.admit(request, context)
                 self._check(request)
                 async with asyncio.timeout(call.seconds_left(self._max_call_s)):
                     response: Message = await behaviour(request, context)
@@ -132,6 +147,7 @@ class _Around:
         async def answer(request: Message, context: Context) -> AsyncIterator[Message]:
             call = _Call(self, request, context)
             try:
+                await self.identity.admit(request, context)
                 self._check(request)
                 async with asyncio.timeout(call.seconds_left(self._max_call_s)):
                     async for response in behaviour(request, context):
@@ -163,6 +179,7 @@ class _Around:
             ms=round(seconds * 1000, 3),
             resource=name,
             principal=current_caller().subject,
+            region=region_of(name),
             **more,
         )
 

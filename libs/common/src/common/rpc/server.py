@@ -12,6 +12,10 @@ import prometheus_client
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from common.auth.keys import IssuerKeys
+from common.auth.permissions import require_declared
+from common.auth.tokens import Verifier
+from common.caller import CALLER, SYSTEM
 from common.rpc.interceptor import CallInterceptor
 from common.settings import ServiceSettings
 from common.telemetry.logs import logger
@@ -48,7 +52,7 @@ async def serve(
     when one of them fails, the process ends with its error. Returns when everything is closed.
     """
     stopping = _stop_signal()
-    server = build_server(domain, published, settings.max_call_s)
+    server = build_server(domain, published, settings.max_call_s, verifier_of(settings))
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     server.add_insecure_port(settings.grpc_address)
@@ -57,6 +61,7 @@ async def serve(
     await server.start()
     logger().info("serving", grpc=settings.grpc_address, metrics=settings.metrics_address)
     watcher = asyncio.create_task(_watch(servicer, ["", *(p.name for p in published)], probe))
+    CALLER.set(SYSTEM)  # of the tasks that follow; each call sets its own
     running = [asyncio.create_task(run()) for run in background]
     await _first(stopping, running)
     logger().info("draining", at_most_s=settings.drain_s)
@@ -86,13 +91,30 @@ async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
             await task
 
 
+def verifier_of(settings: ServiceSettings) -> Verifier | None:
+    """Return what verifies callers' tokens; None when identity is switched off, which is said."""
+    if not settings.oidc_issuer:
+        logger().warning("identity is off: everybody may call everything")
+        return None
+    keys = IssuerKeys(settings.oidc_issuer)
+    return Verifier(keys, settings.oidc_audience, settings.oidc_groups_claim)
+
+
 def build_server(
-    domain: str, published: Sequence[Published], max_call_s: float = 120
+    domain: str,
+    published: Sequence[Published],
+    max_call_s: float = 120,
+    verifier: Verifier | None = None,
 ) -> grpc.aio.Server:
-    """Return a server with everything but a port and health; `serve` does the rest."""
+    """Return a server with everything but a port and health; `serve` does the rest.
+
+    Raises:
+        PermissionUndeclared: An RPC declares no permission.
+    """
+    require_declared([p.name for p in published])
     unchecked = {f"/{p.name}/{method}" for p in published for method in p.checked_by_operation}
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(domain, max_call_s, unchecked)],
+        interceptors=[CallInterceptor(domain, max_call_s, unchecked, verifier)],
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

@@ -9,6 +9,8 @@ from common.errors import Kind, ServiceError
 
 CODES = {
     Kind.INVALID: StatusCode.INVALID_ARGUMENT,
+    Kind.UNAUTHENTICATED: StatusCode.UNAUTHENTICATED,
+    Kind.DENIED: StatusCode.PERMISSION_DENIED,
     Kind.NOT_FOUND: StatusCode.NOT_FOUND,
     Kind.EXISTS: StatusCode.ALREADY_EXISTS,
     Kind.WRONG_STATE: StatusCode.FAILED_PRECONDITION,

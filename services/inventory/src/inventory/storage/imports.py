@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from common.postgres.bulk import insert_rows
 from common.postgres.database import Connection, Row
 from smartcity.inventory.v1.point_pb2 import Point
 
@@ -58,9 +59,8 @@ async def read_stored(
 
 
 FOREIGN = """
-SELECT point_id
-  FROM points
- WHERE region_code <> $1 AND point_id = ANY ($2)
+SELECT codes_elsewhere AS point_id
+  FROM codes_elsewhere($1, $2)
 """
 
 
@@ -78,9 +78,7 @@ async def write(
 ) -> None:
     """Write new and changed points and their history."""
     columns = [name.strip() for name in points.WRITTEN.split(",")]
-    await connection.copy_records_to_table(
-        "points", records=[points.to_row(point) for point in created], columns=columns
-    )
+    await insert_rows(connection, "points", columns, map(points.to_row, created))
     if updated:
         await connection.executemany(points.UPDATE, [points.to_row(point) for point in updated])
-    await connection.copy_records_to_table("changes", records=change_rows, columns=RECORD_COLUMNS)
+    await insert_rows(connection, "changes", RECORD_COLUMNS, change_rows)

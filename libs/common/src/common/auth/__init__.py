@@ -1,0 +1,1 @@
+"""Identity: who calls, what they were granted, and whether that is enough."""

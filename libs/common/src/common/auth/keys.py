@@ -1,0 +1,84 @@
+"""The issuer's public keys, fetched when needed and kept."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from common.errors import Kind, ServiceError
+from common.telemetry.logs import logger
+
+FRESH_S = 600.0
+"""After this a known set is fetched again, beside the calls."""
+AGAIN_S = 10.0
+"""How long nobody can make us fetch again, whatever key ids they name."""
+FETCH_S = 5.0
+DISCOVERY = "/.well-known/openid-configuration"
+MOST_KEYS = 100
+
+
+class IssuerAway(ServiceError):
+    """The issuer's keys cannot be fetched, and none are known."""
+
+    kind = Kind.UNAVAILABLE
+    reason = "ISSUER_AWAY"
+    retry_after_s = 2.0
+
+
+@dataclass(slots=True)
+class IssuerKeys:
+    """The keys of one issuer, found by OpenID Connect Discovery."""
+
+    issuer: str
+    _known: dict[str, Any] = field(default_factory=dict)
+    _fetched: float = -1e9
+    _tried: float = -1e9
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _refreshing: "asyncio.Task[None] | None" = None
+
+    async def key(self, key_id: str) -> Any | None:
+        """Return the public key with this id, None when the issuer has none.
+
+        Raises:
+            IssuerAway: No key is known at all.
+        """
+        now = time.monotonic()
+        may_try = now - self._tried > AGAIN_S
+        if key_id not in self._known and (may_try or self._lock.locked()):
+            await self._fetch()
+        elif may_try and now - self._fetched > FRESH_S:
+            self._tried = now
+            self._refreshing = asyncio.create_task(self._fetch(at_once=True))
+        if not self._known:
+            raise IssuerAway(f"the keys of {self.issuer} cannot be fetched; repeat the call")
+        return self._known.get(key_id)
+
+    async def _fetch(self, *, at_once: bool = False) -> None:
+        """Fetch the set, once for all that wait; a failure keeps what is known."""
+        async with self._lock:
+            if not at_once and time.monotonic() - self._tried < AGAIN_S:
+                return
+            self._tried = time.monotonic()
+            try:
+                self._known = await _keys(self.issuer)
+                self._fetched = time.monotonic()
+            except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
+                logger().warning("keys not fetched", issuer=self.issuer, error=repr(error))
+
+
+async def _keys(issuer: str) -> dict[str, Any]:
+    async with httpx.AsyncClient(timeout=FETCH_S, follow_redirects=False) as client:
+        described = await client.get(issuer.rstrip("/") + DISCOVERY)
+        described.raise_for_status()
+        if described.json()["issuer"] != issuer:
+            raise ValueError(f"the issuer says that it is {described.json()['issuer']}")
+        answer = await client.get(described.json()["jwks_uri"])
+        answer.raise_for_status()
+    found = KeySet.import_key_set(answer.json())
+    # Only public keys for signatures; a secret of both sides is never one.
+    usable = [key for key in found.keys[:MOST_KEYS] if key.key_type in ("RSA", "EC")]
+    return {key.kid: key for key in usable if key.kid and key.get("use") in (None, "sig")}
