@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
+from devstack.databases import owner_of
 from devstack.ports import free_ports
 from devstack.probes import accepts
 from devstack.stack import Stack
@@ -62,7 +63,7 @@ def _table(found: dict[str, list[Rate]]) -> Table:
 async def _baseline(stack: Stack) -> AsyncIterator[str]:
     (port,) = free_ports(1)
     script = str(Path(__file__).with_name("baseline.py"))
-    url = stack.postgres.url("inventory", "inventory")
+    url = stack.postgres.url("inventory", owner_of("inventory"))
     process = await asyncio.create_subprocess_exec(sys.executable, script, url, str(port))
     try:
         if not await until(accepts(f"127.0.0.1:{port}"), within_s=20):
