@@ -19,7 +19,7 @@ async def effect(connection: Connection, event: Event) -> None:
 
 async def main(database_url: str, bus_url: str) -> None:
     """Consume until ended."""
-    interest = Interest("bench", "INVENTORY", ("smartcity.*.inventory.point.updated.v1",))
+    interest = Interest("bench", "INVENTORY", ("smartcity.*.inventory.point.>",))
     async with open_database(database_url) as database, open_bus(bus_url) as bus:
         await Consumer(database, bus, interest, effect).run()
 

@@ -25,7 +25,7 @@ FORBIDDEN = re.compile(
 )
 PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)+/?)`")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#]+)")
-NOT_OURS = ("regions/", "application/", "google/", "buf/", "smartcity/", "/", "v1/")
+NOT_OURS = ("64.", "regions/", "application/", "google/", "buf/", "smartcity/", "/", "v1/")
 
 
 def tracked(*patterns: str) -> list[Path]:

@@ -203,6 +203,7 @@ async def test_a_relay_without_notifications_looks_by_itself(town: Any) -> None:
     async with town.database.transaction() as connection:
         await append(connection, town.events_about(1, 1))
     relay = Relay(town.database, town.bus, "INVENTORY")
+    await relay.look_at_stream()
     assert await relay.publish_once() == 1
     assert await relay.publish_once() == 0
 

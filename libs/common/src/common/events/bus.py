@@ -11,7 +11,7 @@ import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import StorageType, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from common.errors import Kind, ServiceError
 from common.telemetry.logs import logger
@@ -58,34 +58,56 @@ class Bus:
             raise BusAway("the bus cannot be reached")
         return self._jetstream
 
+    @property
+    def max_payload(self) -> int:
+        """How many bytes a message may have, headers included."""
+        return self._client.max_payload if self._client else 0
+
     async def apply_streams(self) -> list[str]:
-        """Create the streams that are missing and change those that differ; return their names."""
+        """Create the streams that are missing and change those that differ; return their names.
+
+        One that the server refuses to change stays as it is, which is said.
+        """
         wanted = tomllib.loads(STREAMS.read_text(encoding="utf-8"))
         for name, described in wanted.items():
             config = self._config(name, described)
             try:
                 await self.jetstream.stream_info(name)
-                await self.jetstream.update_stream(config)
             except NotFoundError:
                 await self.jetstream.add_stream(config)
+                continue
+            try:
+                await self.jetstream.update_stream(config)
+            except APIError as error:
+                logger().error("stream not changed", stream=name, error=str(error))
         return list(wanted)
 
-    async def connect(self, url: str) -> None:
-        """Connect, and keep trying until the first time it works."""
-        while self._client is None:
-            try:
-                self._client = await nats.connect(
-                    url,
-                    max_reconnect_attempts=NO_LIMIT,
-                    reconnect_time_wait=RECONNECT_S,
-                    reconnected_cb=self._came,
-                    disconnected_cb=self._went,
-                    error_cb=_told,
-                    ping_interval=5,
-                    max_outstanding_pings=2,
-                )
-            except (OSError, nats.errors.Error):
-                await asyncio.sleep(RECONNECT_S)
+    async def keep_connected(self, url: str) -> None:
+        """Connect, and connect anew whenever the client gave up; nats-py does so at some errors."""
+        told = False
+        while True:
+            if self._client is None or self._client.is_closed:
+                try:
+                    await self._connect(url)
+                    told = False
+                except (OSError, nats.errors.Error) as error:
+                    if not told:
+                        logger().warning("bus cannot be reached", error=repr(error))
+                    told = True
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _connect(self, url: str) -> None:
+        self._client = await nats.connect(
+            url,
+            max_reconnect_attempts=NO_LIMIT,
+            reconnect_time_wait=RECONNECT_S,
+            reconnected_cb=self._came,
+            disconnected_cb=self._went,
+            error_cb=_told,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            allow_reconnect=True,
+        )
         self._jetstream = self._client.jetstream()
         self._came_once.set()
         self.connected.set()
@@ -128,7 +150,7 @@ async def open_bus(
 ) -> AsyncIterator[Bus]:
     """Open the bus; it need not be there yet. `duplicate_window_s` is for tests of what follows."""
     bus = Bus(replicas, duplicate_window_s)
-    connecting = asyncio.create_task(bus.connect(url))
+    connecting = asyncio.create_task(bus.keep_connected(url))
     try:
         yield bus
     finally:

@@ -17,6 +17,7 @@ ERROR, TRIES, CONSUMER, SUBJECT = (
     "smartcity-consumer",
     "smartcity-subject",
 )
+NOTE = "smartcity-note"
 OURS = (ERROR, TRIES, CONSUMER, SUBJECT, "Nats-Msg-Id")
 
 
@@ -37,21 +38,29 @@ async def bury(bus: Bus, consumer: str, message: Msg, error: str, tries: int) ->
     """Store a message that cannot be handled, with its headers and the error."""
     headers = dict(message.headers or {})
     subject = message.subject.removeprefix(f"replay.{consumer}.")
-    told = " ".join(error.split())[:MAX_ERROR]
+    told = plain(error)
     ours = {ERROR: told, TRIES: str(tries), CONSUMER: consumer, SUBJECT: subject}
     identity = headers.get("Nats-Msg-Id", "")
     if identity:
         ours["Nats-Msg-Id"] = f"dead {consumer} {identity}"
-    await bus.jetstream.publish(
-        f"dead.{consumer}.{subject}", message.data, stream=STREAM, headers=headers | ours
-    )
+    headers |= ours
+    body = message.data
+    if len(body) + sum(len(f"{n}: {v}  ".encode()) for n, v in headers.items()) > bus.max_payload:
+        headers[NOTE], body = f"a body of {len(body)} bytes is left out", b""
+    await bus.jetstream.publish(f"dead.{consumer}.{subject}", body, stream=STREAM, headers=headers)
+
+
+def plain(error: str) -> str:
+    """Return an error's text on one line, without what no header and no database takes."""
+    text = error.encode("utf-8", "replace").decode().replace("\0", "?")
+    return " ".join(text.split())[:MAX_ERROR]
 
 
 async def dead_letters(bus: Bus) -> AsyncIterator[DeadLetter]:
     """Yield all dead letters, the oldest first."""
     info = await bus.jetstream.stream_info(STREAM)
-    number = info.state.first_seq
-    while number <= info.state.last_seq:
+    number = max(info.state.first_seq, 1)
+    while info.state.messages and number <= info.state.last_seq:
         letter = await dead_letter(bus, number)
         if letter is not None:
             yield letter

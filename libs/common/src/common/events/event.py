@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import uuid_utils
 from google.protobuf.message import Message
 
 WORDS = re.compile(r"[A-Z][a-z0-9]*")
+RESOURCE = re.compile(r"regions/[0-9.]{1,20}/[^\x00-\x1f]{1,500}")
+TYPE_PARTS = 5
+MOST_EVENTS = 2**63
 CONTENT_TYPE = "application/protobuf"
 VERSION = "v1"
 
@@ -78,8 +82,8 @@ def event_from(headers: Mapping[str, str] | None, body: bytes) -> Event:
     """
     try:
         given = {name.lower(): value for name, value in (headers or {}).items()}
-        return Event(
-            event_id=given["ce-id"],
+        event = Event(
+            event_id=str(UUID(given["ce-id"])),
             type=given["ce-type"],
             resource=given["ce-subject"],
             time=datetime.fromisoformat(given["ce-time"]),
@@ -89,6 +93,11 @@ def event_from(headers: Mapping[str, str] | None, body: bytes) -> Event:
         )
     except (KeyError, ValueError) as error:
         raise EventUnreadable(f"the headers are no CloudEvent of ours: {error!r}") from error
+    if event.time.tzinfo is None or not 1 <= event.sequence < MOST_EVENTS:
+        raise EventUnreadable("ce-time has no offset, or ce-sequence is no number from 1")
+    if not RESOURCE.fullmatch(event.resource) or len(event.type.split(".")) != TYPE_PARTS:
+        raise EventUnreadable("ce-subject names no resource of a region, or ce-type no event")
+    return event
 
 
 def type_of(kind: Any) -> str:

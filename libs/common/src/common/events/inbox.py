@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from common.events.event import Event
 from common.postgres.database import Connection
 
 HANDLED = """
@@ -34,9 +35,9 @@ SELECT $1, resource, last_sequence
 
 FAIL = """
 INSERT INTO inbox_failures AS failure (consumer, event_id, resource, tries, error)
-VALUES ($1, $2, $3, 1, $4)
+VALUES ($1, $2, $3, $5, $4)
     ON CONFLICT (consumer, event_id) DO UPDATE
-   SET tries = failure.tries + 1, error = $4, last_time = clock_timestamp()
+   SET tries = failure.tries + $5, error = $4, last_time = clock_timestamp()
 RETURNING tries
 """
 
@@ -49,7 +50,8 @@ IS_TRIED = """
 SELECT EXISTS (
 SELECT
   FROM inbox_failures
- WHERE consumer = $1 AND resource = $2 AND tries < $3)
+ WHERE consumer = $1 AND resource = $2 AND tries < $3
+   AND last_time > clock_timestamp() - interval '10 minutes')
 """
 
 FORGET = """
@@ -59,6 +61,10 @@ DELETE FROM inbox
          FROM inbox
         WHERE handle_time < now() - make_interval(days => $1)
         LIMIT 10000)
+"""
+FORGET_FAILURES = """
+DELETE FROM inbox_failures
+ WHERE last_time < now() - make_interval(days => $1)
 """
 KEPT_DAYS = 42
 """Longer than any stream keeps an event."""
@@ -97,11 +103,20 @@ async def advance(connection: Connection, consumer: str, passed: dict[str, int])
 
 
 async def fail(
-    connection: Connection, consumer: str, event_id: str, resource: str, error: str
+    connection: Connection, consumer: str, event: Event, error: str, *, counts: bool = True
 ) -> int:
-    """Count a failed try; return how many there were."""
-    tries: int = await connection.fetchval(FAIL, consumer, event_id, resource, error)
+    """Note a failed try, and count it unless it was not the event's fault; return the tries."""
+    step = 1 if counts else 0
+    tries: int = await connection.fetchval(
+        FAIL, consumer, event.event_id, event.resource, error, step
+    )
     return tries
+
+
+async def pass_over(connection: Connection, consumer: str, event: Event) -> None:
+    """Go past an event that is buried, and forget its tries: it may come back as a new one."""
+    await advance(connection, consumer, {event.resource: event.sequence})
+    await connection.execute(FORGIVE, consumer, [event.event_id])
 
 
 async def is_tried(connection: Connection, consumer: str, resource: str, most: int) -> bool:
@@ -113,3 +128,4 @@ async def is_tried(connection: Connection, consumer: str, resource: str, most: i
 async def forget(connection: Connection) -> None:
     """Delete what no stream can bring again."""
     await connection.execute(FORGET, KEPT_DAYS)
+    await connection.execute(FORGET_FAILURES, KEPT_DAYS)

@@ -9,13 +9,14 @@ import importlib.resources
 import json
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
 import nats.errors
+import nats.js.errors
 from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import DecodeError
@@ -49,7 +50,11 @@ async def run(words: Sequence[str]) -> int:
             sys.stderr.write(f"no bus answers at {settings.nats_url} (SMARTCITY_NATS_URL)\n")
             return 1
         command: Command = options.run
-        return await command(bus, settings, options)
+        try:
+            return await command(bus, settings, options)
+        except nats.js.errors.NotFoundError:
+            sys.stderr.write("the bus has no such stream; `apply` makes them\n")
+            return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,7 +99,7 @@ def _add_dead(parser: argparse.ArgumentParser) -> None:
 
 async def _tail(bus: Bus, _: OperatorSettings, options: argparse.Namespace) -> int:
     shown = 0
-    async with aclosing(_messages(bus, options.stream, options.since, None)) as messages:
+    async with aclosing(_messages(bus, options.stream, options.since)) as messages:
         async for message in messages:
             event = _event(message)
             if event is None or not _is_wanted(event, options):
@@ -186,9 +191,14 @@ async def _each_letter(
 
 
 async def _replay(bus: Bus, _: OperatorSettings, options: argparse.Namespace) -> int:
-    end = options.until or datetime.now(UTC)
+    name = options.consumer
+    try:
+        await bus.jetstream.consumer_info("REPLAYS", f"{name}-replays")
+    except (nats.js.errors.NotFoundError, nats.js.errors.BadRequestError, ValueError):
+        sys.stderr.write(f"there is no consumer {name!r}; `lag` lists all\n")
+        return 1
     count = 0
-    follow = _messages(bus, options.stream, options.since, end)
+    follow = _span(bus, options.stream, options.since, options.until or datetime.now(UTC))
     with Progress(transient=True) as progress:
         task = progress.add_task("sending again", total=None)
         async with aclosing(follow) as messages:
@@ -196,9 +206,9 @@ async def _replay(bus: Bus, _: OperatorSettings, options: argparse.Namespace) ->
                 count += 1
                 progress.update(task, advance=1)
                 if not options.dry_run:
-                    await _send(bus, options.consumer, message)
+                    await _send(bus, name, message)
     verb = "would be sent" if options.dry_run else "sent"
-    Console().print(f"{count} events {verb} to {options.consumer}; it skips what it has handled")
+    Console().print(f"{count} events {verb} to {name}; it skips what it has handled")
     return 0
 
 
@@ -212,25 +222,31 @@ async def _apply(bus: Bus, _: OperatorSettings, __: argparse.Namespace) -> int:
     return 0
 
 
-async def _messages(
-    bus: Bus, stream: str, since: datetime | None, end: datetime | None
-) -> AsyncGenerator[Msg, None]:
-    """Yield a stream's messages from then on: until `end`, or for ever when there is none."""
+async def _span(bus: Bus, stream: str, since: datetime, end: datetime) -> AsyncGenerator[Msg, None]:
+    """Yield a stream's messages between two times, up to the last that it has now."""
+    info = await bus.jetstream.stream_info(stream)
+    last = info.state.last_seq
+    if not info.state.messages or since > datetime.now(UTC):
+        return
+    async with aclosing(_messages(bus, stream, since)) as messages:
+        async for message in messages:
+            if message.metadata.timestamp > end:
+                return
+            yield message
+            if message.metadata.sequence.stream >= last:
+                return
+
+
+async def _messages(bus: Bus, stream: str, since: datetime | None) -> AsyncGenerator[Msg, None]:
+    """Yield a stream's messages from then on, for ever."""
     config = ConsumerConfig(deliver_policy=DeliverPolicy.NEW)
     if since is not None:
         config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=since)
     follow = await bus.jetstream.subscribe(">", stream=stream, ordered_consumer=True, config=config)
     try:
         while True:
-            try:
-                message = await follow.next_msg(SILENCE_S)
-            except (nats.errors.TimeoutError, TimeoutError):
-                if end is not None:
-                    return
-                continue
-            if end is not None and message.metadata.timestamp > end:
-                return
-            yield message
+            with suppress(nats.errors.TimeoutError, TimeoutError):
+                yield await follow.next_msg(SILENCE_S)
     finally:
         await follow.unsubscribe()
 

@@ -9,11 +9,14 @@ from zlib import crc32
 
 import orjson
 
+from common.errors import Kind, ServiceError
 from common.events.event import Event
 from common.postgres.database import Connection
 
 PARTITIONS = 16
 CHANNEL = "outbox"
+MOST_BYTES = 900 * 1024
+"""Of a body; the bus takes 1 MiB with the headers."""
 
 APPEND = """
 WITH given AS (
@@ -37,8 +40,23 @@ SELECT pg_notify($7, '')
 """
 
 
+class EventTooLarge(ServiceError):
+    """The event would not fit through the bus, so its change is refused."""
+
+    kind = Kind.TOO_LARGE
+    reason = "EVENT_TOO_LARGE"
+
+
 async def append(connection: Connection, events: Sequence[Event]) -> None:
-    """Write the events; they are published when, and only when, the transaction commits."""
+    """Write the events; they are published when, and only when, the transaction commits.
+
+    Raises:
+        EventTooLarge: A body is larger than the bus takes.
+    """
+    for event in events:
+        if len(event.body) > MOST_BYTES:
+            sentence = f"what is to be told of {event.resource} is larger than {MOST_BYTES} bytes"
+            raise EventTooLarge(sentence, resource=event.resource)
     for round_ in _rounds(events):
         rows = [_row(event) for event in round_]
         await connection.execute(APPEND, *map(list, zip(*rows, strict=True)), CHANNEL)

@@ -6,16 +6,18 @@ drops the copies by their id, and what slips through is known to every consumer'
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import nats.errors
-import nats.js.errors
 import orjson
 from nats.js import JetStreamContext
 
 from common.errors import ServiceError
+from common.events import inbox
 from common.events.bus import Bus, BusAway
 from common.events.outbox import CHANNEL
 from common.postgres.database import Connection, Database, Row
@@ -28,6 +30,9 @@ PUBLISH_S = 5.0
 LOOK_EVERY_S = 1.0
 """How long a missed notification may go unnoticed."""
 KEPT_DAYS = 7
+LOOK_AT_STREAM_S = 60.0
+HOUSE_EVERY_S = 5.0
+ITS_OWN_FAULT = (nats.errors.MaxPayloadError, nats.errors.BadSubjectError, ValueError)
 
 CLAIM = """
 SELECT partition_id
@@ -36,12 +41,13 @@ SELECT partition_id
        SELECT
          FROM outbox
         WHERE outbox.partition_id = partition.partition_id AND publish_time IS NULL)
+ ORDER BY random()
  LIMIT $1
    FOR UPDATE SKIP LOCKED
 """
 
 READ = """
-SELECT outbox_id, subject, headers, body, sequence
+SELECT outbox_id, resource, subject, headers, body, sequence
   FROM outbox
  WHERE partition_id = ANY ($1) AND publish_time IS NULL
  ORDER BY outbox_id
@@ -71,17 +77,29 @@ DELETE FROM outbox
 """
 
 KNOWN_STREAM = """
-SELECT created
+SELECT created, last_sequence
   FROM outbox_streams
  WHERE stream = $1
-   FOR UPDATE
 """
 
 NOTE_STREAM = """
-INSERT INTO outbox_streams (stream, created)
-VALUES ($1, $2)
+INSERT INTO outbox_streams (stream, created, last_sequence)
+VALUES ($1, $2, $3)
     ON CONFLICT (stream) DO UPDATE
-   SET created = $2
+   SET created = $2, last_sequence = $3
+"""
+
+NOTE_PLACE = """
+UPDATE outbox_streams
+   SET last_sequence = greatest(last_sequence, $2)
+ WHERE stream = $1 AND created = $3
+"""
+
+WAIT_FOR_PUBLISHERS = """
+SELECT partition_id
+  FROM outbox_partitions
+ ORDER BY partition_id
+   FOR UPDATE
 """
 
 PUBLISH_AGAIN = """
@@ -91,6 +109,22 @@ UPDATE outbox
 """
 
 
+class StreamChanged(Exception):
+    """The stream is not the one that this relay looked at last."""
+
+
+SURVIVED = (
+    ServiceError,
+    StreamChanged,
+    nats.errors.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+"""What passes by itself: the bus or the database is away, is moved, is full, is upgraded."""
+
+
 @dataclass(slots=True)
 class Relay:
     """Publishes the outbox of `database` to `stream` until it is cancelled."""
@@ -98,32 +132,33 @@ class Relay:
     database: Database
     bus: Bus
     stream: str
+    _created: str = ""
+    _looked: float = -1e9
 
     async def run(self) -> None:
         """Publish whenever a transaction wrote an event, and look every second by itself."""
+        await asyncio.gather(self._publish_always(), self._keep_house())
+
+    async def _publish_always(self) -> None:
         told = asyncio.Event()
         async with self.database.listening(CHANNEL, told):
             while True:
                 told.clear()
-                moved = await self._try_once()
-                if not moved:
+                if not await self._try_once():
                     await _either(told, self.bus.connected)
 
     async def _try_once(self) -> int:
         try:
-            if self.bus.connected.is_set():
+            if self.bus.connected.is_set() or time.monotonic() - self._looked > LOOK_AT_STREAM_S:
                 self.bus.connected.clear()
-                await self._look_at_stream()
-            moved = await self.publish_once()
-            if not moved:
-                await self._measure()
-        except (ServiceError, nats.errors.Error, OSError, TimeoutError) as error:
+                await self.look_at_stream()
+            return await self.publish_once()
+        except SURVIVED as error:
             if not isinstance(error, BusAway):
-                logger().warning("relay", error=repr(error))
-            self.bus.connected.set()  # look at the stream again when it answers
+                logger().warning("relay", error=f"{error!r} {error}")
+            self._looked = -1e9
             await asyncio.sleep(LOOK_EVERY_S / 4)
             return 0
-        return moved
 
     async def publish_once(self) -> int:
         """Publish one batch of the partitions that nobody else holds; return how many."""
@@ -132,31 +167,49 @@ class Relay:
             claimed = await connection.fetch(CLAIM, PARTITIONS_AT_ONCE)
             if not claimed:
                 return 0
+            known = await connection.fetchrow(KNOWN_STREAM, self.stream)
+            if known is None or known["created"] != self._created:
+                raise StreamChanged(self.stream)
             partitions = [row["partition_id"] for row in claimed]
             rows = await connection.fetch(READ, partitions, BATCH)
-            published = await _publish(jetstream, self.stream, rows)
+            published, place = await _publish(jetstream, self.stream, rows)
             await connection.execute(MARK, published)
+            await connection.execute(NOTE_PLACE, self.stream, place, self._created)
         EVENTS_PUBLISHED.labels(self.stream).inc(len(published))
         if rows and not published:
             raise BusAway("the bus took none of the events")
         return len(published)
 
-    async def _look_at_stream(self) -> None:
-        """Publish everything again to a stream that was created anew: it lost its disk."""
+    async def look_at_stream(self) -> None:
+        """Publish everything again to a stream that has lost events: made anew, or set back.
+
+        The partitions' locks make it wait for relays whose events an older stream acknowledged.
+        """
         await self.bus.apply_streams()
         info: Any = await self.bus.jetstream.stream_info(self.stream)
-        created = str(info.created)
+        created, last = str(info.created), int(info.state.last_seq)
         async with self.database.transaction() as connection:
-            known = await connection.fetchval(KNOWN_STREAM, self.stream)
-            if known is not None and known != created:
+            await connection.execute(WAIT_FOR_PUBLISHERS)
+            known = await connection.fetchrow(KNOWN_STREAM, self.stream)
+            if known and (known["created"] != created or known["last_sequence"] > last):
                 done = await connection.execute(PUBLISH_AGAIN)
-                logger().warning("stream is new: publishing again", stream=self.stream, done=done)
-            await connection.execute(NOTE_STREAM, self.stream, created)
+                logger().warning("stream lost events: publishing again", done=done)
+                await connection.execute(NOTE_STREAM, self.stream, created, last)
+            elif known is None:
+                await connection.execute(NOTE_STREAM, self.stream, created, last)
+        self._created, self._looked = created, time.monotonic()
 
-    async def _measure(self) -> None:
-        async with self.database.read() as connection:
-            await connection.execute(FORGET, KEPT_DAYS)
-            await measure(connection, self.stream)
+    async def _keep_house(self) -> None:
+        """Measure, and delete what is past its time, whatever the bus does."""
+        while True:
+            try:
+                async with self.database.read() as connection:
+                    await measure(connection, self.stream)
+                    await connection.execute(FORGET, KEPT_DAYS)
+                    await inbox.forget(connection)
+            except SURVIVED as error:
+                logger().warning("relay: no housekeeping", error=repr(error))
+            await asyncio.sleep(HOUSE_EVERY_S)
 
 
 async def measure(connection: Connection, stream: str) -> tuple[int, float]:
@@ -168,24 +221,43 @@ async def measure(connection: Connection, stream: str) -> tuple[int, float]:
     return pending, age_s
 
 
-async def _publish(jetstream: JetStreamContext, stream: str, rows: Sequence[Row]) -> list[int]:
-    """Publish in order with all acknowledgements in flight; return the ids of the acknowledged."""
+async def _publish(
+    jetstream: JetStreamContext, stream: str, rows: Sequence[Row]
+) -> tuple[list[int], int]:
+    """Publish in order with all acknowledgements in flight.
+
+    Returns the outbox ids of the acknowledged, and the last place in the stream among them. A row
+    that can never be published holds back its own resource only.
+    """
     sent: dict[asyncio.Future[Any], int] = {}
-    try:
-        for row in rows:
-            headers = orjson.loads(row["headers"]) | {"ce-sequence": str(row["sequence"])}
+    held: set[str] = set()
+    for row in rows:
+        if row["resource"] in held:
+            continue
+        headers = orjson.loads(row["headers"]) | {"ce-sequence": str(row["sequence"])}
+        try:
             future = await jetstream.publish_async(
                 row["subject"], row["body"], stream=stream, headers=headers
             )
-            sent[future] = row["outbox_id"]
-    except (nats.errors.Error, OSError) as error:
-        logger().warning("relay", error=repr(error))
+        except ITS_OWN_FAULT as error:
+            held.add(row["resource"])
+            logger().error("cannot be published", outbox_id=row["outbox_id"], error=repr(error))
+            continue
+        except (nats.errors.Error, OSError) as error:
+            logger().warning("relay", error=repr(error))
+            break
+        sent[future] = row["outbox_id"]
+    return await _acknowledged(sent)
+
+
+async def _acknowledged(sent: dict[asyncio.Future[Any], int]) -> tuple[list[int], int]:
     if not sent:
-        return []
+        return [], 0
     done, pending = await asyncio.wait(sent, timeout=PUBLISH_S)
     for future in pending:
         future.cancel()
-    return [sent[future] for future in done if future.exception() is None]
+    stored = [future for future in done if future.exception() is None]
+    return [sent[future] for future in stored], max((f.result().seq for f in stored), default=0)
 
 
 async def _either(*events: asyncio.Event) -> None:

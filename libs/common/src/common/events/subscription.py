@@ -24,7 +24,8 @@ from common.telemetry.metrics import CONSUMER_PENDING, CONSUMER_REBUILT
 PULL_S = 2.0
 SILENT_PULLS = 2
 ACK_WITHIN_S = 30.0
-MAX_UNACKED = 2000
+MAX_UNACKED = 50_000
+"""Also those that wait for a predecessor or for their next try count."""
 REBUILT_AFTER_S = 0.5
 
 
@@ -81,7 +82,8 @@ class Subscription:
         """Ask the server, which must answer, whether there is something that did not come."""
         info = await jetstream.consumer_info(self.stream, self.durable)
         CONSUMER_PENDING.labels(self.durable).set(info.num_pending or 0)
-        return bool(info.num_pending)
+        full = (info.num_ack_pending or 0) >= MAX_UNACKED
+        return bool(info.num_pending) and not full
 
     def _config(self) -> ConsumerConfig:
         return ConsumerConfig(

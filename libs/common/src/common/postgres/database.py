@@ -21,10 +21,16 @@ _AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
 )
-_BUSY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+_BUSY = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InvalidCachedStatementError,
+)
 
 PATIENCE_S = 10.0
 LISTEN_AGAIN_S = 0.5
@@ -122,7 +128,7 @@ class Database:
         while True:
             try:
                 await self._listen_once(channel, told)
-            except (OSError, TimeoutError, *_AWAY):
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await asyncio.sleep(LISTEN_AGAIN_S)
 
     async def _listen_once(self, channel: str, told: asyncio.Event) -> None:

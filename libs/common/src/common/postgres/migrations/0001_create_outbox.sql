@@ -37,9 +37,10 @@ CREATE INDEX outbox_published ON outbox (publish_time) WHERE publish_time IS NOT
 
 CREATE TABLE outbox_streams (
     stream          text PRIMARY KEY,
-    created         text NOT NULL
+    created         text NOT NULL,
+    last_sequence   bigint NOT NULL DEFAULT 0
 );
-COMMENT ON TABLE outbox_streams IS 'When the bus says that a stream was created; another time means that it lost all it held';
+COMMENT ON TABLE outbox_streams IS 'When the bus says that a stream was created, and the last place in it that it acknowledged: another time, or an earlier place, means that it lost events';
 
 DO $$
 DECLARE service text := regexp_replace(current_user, '_owner$', '');
