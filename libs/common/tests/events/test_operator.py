@@ -90,6 +90,25 @@ async def test_a_span_of_time_is_sent_again_and_has_no_second_effect(town: Any) 
     assert await town.effects() == town.effects_of(3, 3)
 
 
+async def test_an_empty_bus_is_no_error(town: Any) -> None:
+    for words in (("dead", "list"), ("dead", "replay", "--all"), ("lag",)):
+        assert (await tool(town, *words))[0] == 0, words
+    await town.bus.jetstream.delete_stream("DEAD")
+    code, said = await tool(town, "dead", "list")
+    assert (code, said.strip()) == (1, "the bus has no such stream; `apply` makes them")
+
+
+@pytest.mark.parametrize("name", ["no-such", "*", ">", "a b", "a.b"])
+async def test_nothing_is_sent_to_a_consumer_that_is_not_there(town: Any, name: str) -> None:
+    await town.work("relay")
+    await town.write(town.events_about(1, 1))
+    code, said = await tool(town, "replay", "--consumer", name, "--since", "2020-01-01")
+    assert code == 1
+    assert "there is no consumer" in said
+    info = await town.bus.jetstream.stream_info("REPLAYS")
+    assert info.state.messages == 0
+
+
 @pytest.mark.parametrize("words", [("dead", "show", "99"), ("dead", "discard", "99")])
 async def test_a_number_that_is_not_there_is_told(town: Any, words: tuple[str, ...]) -> None:
     code, said = await tool(town, *words)
