@@ -17,8 +17,8 @@ from table import Table
 
 PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "reads": reads,
-    "files": files,
     "events": events,
+    "files": files,
 }
 
 

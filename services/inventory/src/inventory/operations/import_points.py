@@ -103,6 +103,7 @@ class _Import:
     async def run(self, connection: Connection) -> ImportReport:
         """Plan every block and, but for a dry run, write it."""
         region = last_id(self.request.parent)
+        await imports.plan_anew(connection)
         await require_region(connection, region)
         places = await imports.read_places(connection, region)
         boundaries = await self.needs.boundaries.read(connection, region)

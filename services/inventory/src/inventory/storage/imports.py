@@ -16,6 +16,17 @@ SELECT pg_advisory_xact_lock(hashtextextended('import of points into ' || $1, 0)
 """
 
 
+PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
+
+
+async def plan_anew(connection: Connection) -> None:
+    """Plan each statement of the transaction anew.
+
+    A plan made when the table was small would read all of it, again and again, while it grows.
+    """
+    await connection.execute(PLAN_ANEW)
+
+
 async def wait_for_others(connection: Connection, region: str) -> None:
     """Hold the region's imports until the transaction's end."""
     await connection.execute(WAIT, region)
