@@ -9,12 +9,15 @@ from common.events.consumer import Consumer, Interest
 from common.events.event import Event
 from common.postgres.database import Connection, open_database
 
-EFFECT = "INSERT INTO bench_effects (event_id, effect_time) VALUES ($1, clock_timestamp())"
+EFFECT = """
+INSERT INTO bench_effects (event_id, resource, effect_time)
+VALUES ($1, $2, clock_timestamp())
+"""
 
 
 async def effect(connection: Connection, event: Event) -> None:
     """Have one small effect."""
-    await connection.execute(EFFECT, event.event_id)
+    await connection.execute(EFFECT, event.event_id, event.resource)
 
 
 async def main(database_url: str, bus_url: str) -> None:

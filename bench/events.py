@@ -26,15 +26,17 @@ STEADY_PER_S, STEADY_S = 100, 8
 RESOURCES = 500
 CONSUMER = str(Path(__file__).with_name("event_consumer.py"))
 EFFECTS = """
-CREATE TABLE IF NOT EXISTS bench_effects (event_id text, effect_time timestamptz);
+CREATE TABLE IF NOT EXISTS bench_effects (
+    event_id text, resource text, effect_time timestamptz);
 TRUNCATE bench_effects;
 GRANT SELECT, INSERT ON bench_effects TO inventory;
 """
-COUNT = "SELECT count(*) FROM bench_effects"
+COUNT = "SELECT count(*) FROM bench_effects WHERE resource LIKE '%/points/B-%'"
 DELAYS = """
 SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (
        ORDER BY extract(epoch FROM effect.effect_time - outbox.create_time))
   FROM bench_effects AS effect JOIN outbox ON outbox.event_id::text = effect.event_id
+ WHERE outbox.resource LIKE '%/points/B-%'
 """
 
 

@@ -22,6 +22,7 @@ from common.telemetry.logs import logger
 from common.telemetry.metrics import CONSUMER_PENDING, CONSUMER_REBUILT
 
 PULL_S = 2.0
+DRAIN_S = 0.01
 SILENT_PULLS = 2
 ACK_WITHIN_S = 30.0
 MAX_UNACKED = 50_000
@@ -69,10 +70,15 @@ class Subscription:
         try:
             while silent < SILENT_PULLS:
                 try:
-                    yield await pull.fetch(self.batch, timeout=PULL_S)
+                    yield await pull.fetch(1, timeout=PULL_S)
                     silent = 0
                 except TimeoutError:
                     silent = silent + 1 if await self._has_unseen(jetstream) else 0
+                    continue
+                # One is waited for and passed on at once: a pull of many waits for all of them.
+                with suppress(TimeoutError):
+                    while True:
+                        yield await pull.fetch(self.batch, timeout=DRAIN_S)
         finally:
             with suppress(nats.errors.Error, OSError):
                 await pull.unsubscribe()
