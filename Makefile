@@ -37,6 +37,10 @@ load: $(INSTALLED) ## Load a folder of data into the running platform (REGION=64
 	@test -n "$(REGION)" -a -n "$(FROM)" || { echo "say what to load: make load REGION=64.09 FROM=data/ppu"; exit 1; }
 	@exec $(STACK) load --region '$(REGION)' '$(FROM)'
 
+.PHONY: verify
+verify: $(INSTALLED) ## Check that nobody changed the running platform's history behind its back
+	@exec $(STACK) verify
+
 .PHONY: events
 events: $(INSTALLED) ## Look at events of the running platform (ARGS="tail", "lag", "dead list", "--help")
 	@exec $(STACK) events $(or $(ARGS),--help)

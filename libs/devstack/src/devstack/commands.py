@@ -1,4 +1,4 @@
-"""The commands of `python -m devstack`: up, load, events, clean."""
+"""The commands of `python -m devstack`: up, load, verify, events, clean."""
 
 import asyncio
 import json
@@ -48,12 +48,25 @@ async def load(settings: StackSettings, region: str, folder: Path) -> None:
         CommandFailed: The load ended with an error.
     """
     state = StateFolder(settings.state_folder)
+    await _run_command(settings, state, "load", "--region", region, str(folder))
+
+
+async def verify(settings: StackSettings) -> None:
+    """Check the history of the stack that runs on the state folder for changes behind its back.
+
+    Raises:
+        StackNotRunning: There is none, or it is still starting.
+        CommandFailed: The chain is broken; the message names the link.
+    """
+    await _run_command(settings, StateFolder(settings.state_folder), "verify")
+
+
+async def _run_command(settings: StackSettings, state: StateFolder, *words: str) -> None:
+    """Run a command of the inventory as its database's owner."""
     _require_ready(state)
     service = inventory(Place(settings, state, EmbeddedPostgres(state.postgres), 0))
-    await run_to_end(
-        _loading(service, region, folder, settings.load_within_s),
-        Output(terminal=sys.stdout.buffer).sink(service.name),
-    )
+    sink = Output(terminal=sys.stdout.buffer).sink(service.name)
+    await run_to_end(_command(service, words, settings.load_within_s), sink)
 
 
 async def events(settings: StackSettings, words: Sequence[str]) -> int:
@@ -128,10 +141,10 @@ def _stop_on_signals(stack: Stack) -> None:
         loop.add_signal_handler(number, stop)
 
 
-def _loading(service: Service, region: str, folder: Path, within_s: float) -> ProcessSpec:
+def _command(service: Service, words: Sequence[str], within_s: float) -> ProcessSpec:
     return ProcessSpec(
-        name=f"{service.name}-load",
-        command=service.command("load", "--region", region, str(folder)),
+        name=f"{service.name}-{words[0]}",
+        command=service.command(*words),
         env=child_environment(service.env, service.owner_env),
         ready=always,
         ready_within_s=within_s,

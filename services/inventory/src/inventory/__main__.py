@@ -1,4 +1,4 @@
-"""Runs the inventory: `python -m inventory`, `… migrate`, `… load --region 64.01 data/paser`."""
+"""Runs the inventory: `python -m inventory`, `… migrate`, `… verify`, `… load --region …`."""
 
 import argparse
 import asyncio
@@ -24,6 +24,7 @@ from inventory.files.dataset import read_dataset
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.load_dataset import load_dataset
 from inventory.settings import InventorySettings, OwnerSettings
+from inventory.storage import changes
 from inventory.storage.boundaries import BoundaryCache
 
 
@@ -34,6 +35,8 @@ def main(words: Sequence[str]) -> int:
         return _migrate(load(OwnerSettings))
     if options.command == "load":
         return uvloop.run(_load(load(OwnerSettings), options))
+    if options.command == "verify":
+        return uvloop.run(_verify(load(OwnerSettings)))
     settings = load(InventorySettings)
     configure_logs(settings.log_level, "inventory")
     uvloop.run(_serve(settings))
@@ -77,6 +80,16 @@ async def _load(settings: OwnerSettings, options: argparse.Namespace) -> int:
     return 0
 
 
+async def _verify(settings: OwnerSettings) -> int:
+    async with (
+        open_database(settings.database_url, size=1) as database,
+        database.snapshot() as connection,
+    ):
+        whole, sentence = await changes.verify(connection)
+    (sys.stdout if whole else sys.stderr).write(f"{sentence}\n")
+    return 0 if whole else 1
+
+
 def _dependencies(database: Database, keyring: Keyring) -> Dependencies:
     return Dependencies(database, BoundaryCache(), keyring, lambda: str(uuid_utils.uuid7()))
 
@@ -85,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="inventory", description=__doc__)
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("migrate", help="apply new migrations as the owner of the database")
+    commands.add_parser("verify", help="check the chain of the history, name its first broken link")
     loading = commands.add_parser("load", help="load a region's reference data and points")
     loading.add_argument("--region", required=True, help="the region's code, for example 64.01")
     loading.add_argument("--first", action="store_true", help="skip points that ever were loaded")

@@ -23,7 +23,7 @@ from inventory.files.sandbox import read_apart
 from inventory.files.table import Line, Table
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.import_plan import Block, Plan
-from inventory.storage import imports
+from inventory.storage import changes, imports
 from inventory.storage.regions import require_region
 
 BLOCK_ROWS = 1000
@@ -98,6 +98,7 @@ class _Import:
         if report.errors:
             raise ImportRefused(report)
         report.committed = True
+        await changes.link(connection)
         return report
 
     async def run(self, connection: Connection) -> ImportReport:

@@ -14,6 +14,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from inventory.operations.publish import publish
+from inventory.storage import changes
 
 M = TypeVar("M", bound=Message)
 Answer = TypeVar("Answer", bound=Message)
@@ -50,10 +51,17 @@ async def mutate(
 ) -> Answer:
     """Run `act` in one transaction, once per request id; a dry run is undone."""
     dry_run: bool = getattr(request, "validate_only", False)
+
+    async def linked(connection: Connection) -> Answer:
+        answer = await act(connection)
+        await changes.link(connection)
+        return answer
+
     async with database.transaction(dry_run=dry_run) as connection:
         if dry_run:
             return await act(connection)
-        return await answer_once(connection, region, request, answer_type, partial(act, connection))
+        once = partial(linked, connection)
+        return await answer_once(connection, region, request, answer_type, once)
 
 
 async def create(

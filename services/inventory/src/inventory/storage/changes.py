@@ -14,7 +14,7 @@ from smartcity.inventory.v1 import change_pb2
 from smartcity.type.v1.change_pb2 import Change
 
 from inventory.storage.listing import Listed
-from inventory.storage.values import timestamp
+from inventory.storage.values import present, timestamp
 
 PERSONAL = ("contact",)
 NOT_KEPT = (*PERSONAL, "etag", "create_time", "update_time")
@@ -46,6 +46,8 @@ RECORD_COLUMNS = (
     "resource",
     "action",
     "actor",
+    "grant_held",
+    "method",
     "request_id",
     "before",
     "after",
@@ -54,7 +56,7 @@ RECORD_COLUMNS = (
 
 RECORD = f"""
 INSERT INTO changes ({", ".join(RECORD_COLUMNS)})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 
@@ -94,16 +96,69 @@ def row_of(
     """Return the values of RECORD_COLUMNS."""
     resource: str = (after or before or {})["name"]
     fields = sorted({*changed_fields(before, after), *also_changed})
+    caller = current_caller()
     return (
         region_of(resource),
         resource,
         action,
-        current_caller().subject,
+        caller.subject,
+        caller.grant,
+        request.DESCRIPTOR.name.removesuffix("Request"),
         request.request_id,  # type: ignore[attr-defined]
         orjson.dumps(before).decode() if before else None,
         orjson.dumps(after).decode() if after else None,
         fields,
     )
+
+
+LINK = "SELECT link_changes()"
+
+
+async def link(connection: Connection) -> None:
+    """Chain the transaction's changes to those before; the last thing before the commit."""
+    await connection.execute(LINK)
+
+
+FIRST_BROKEN = """
+SELECT link_id, first_change, last_change, create_time,
+       digest IS DISTINCT FROM found AS is_changed,
+       hash IS DISTINCT FROM hash_of_link(previous, digest, first_change, last_change) AS is_cut
+  FROM (
+       SELECT link.*, digest_of_changes(transaction_id, first_change, last_change) AS found,
+              coalesce(lag(hash) OVER (ORDER BY link_id), '') AS previous
+         FROM change_links AS link) AS links
+ WHERE digest IS DISTINCT FROM found
+    OR hash IS DISTINCT FROM hash_of_link(previous, digest, first_change, last_change)
+ ORDER BY link_id
+ LIMIT 1
+"""
+
+UNLINKED = """
+SELECT min(change_id)
+  FROM changes
+ WHERE NOT EXISTS (
+       SELECT
+         FROM change_links AS link
+        WHERE link.transaction_id = changes.transaction_id
+          AND change_id BETWEEN first_change AND last_change)
+"""
+
+COUNTED = "SELECT count(*) AS links, coalesce(sum(change_count), 0) AS changes FROM change_links"
+
+
+async def verify(connection: Connection) -> tuple[bool, str]:
+    """Tell whether the chain is whole, and a sentence that names its first broken link."""
+    broken = await connection.fetchrow(FIRST_BROKEN)
+    if broken is not None:
+        why = "its changes are not what they were" if broken["is_changed"] else ""
+        why = why or "it does not follow from the link before"
+        span = f"changes {broken['first_change']} to {broken['last_change']}"
+        return False, f"broken at link {broken['link_id']} ({span}): {why}"
+    unlinked = await connection.fetchval(UNLINKED)
+    if unlinked is not None:
+        return False, f"change {unlinked} is in no link"
+    counted = present(await connection.fetchrow(COUNTED))
+    return True, f"whole: {counted['links']} links, {counted['changes']} changes"
 
 
 LIST = """
