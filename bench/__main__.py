@@ -1,6 +1,7 @@
 """`make bench`: start a platform, measure, print the tables. `python bench reads` runs one part."""
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,9 @@ from files import files
 from reads import reads
 from start import start
 from table import Table
+
+# gRPC's handlers around a fork may abort a child before it becomes the server that is measured.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "reads": reads,
