@@ -1,6 +1,7 @@
 """Events, handlers and servers that do what they should not: each has ended something once."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -177,16 +178,51 @@ async def test_a_consumer_that_is_stopped_hands_over_at_once(town: Any) -> None:
             assert await town.comes_to(town.effects_of(3, 3), within_s=15)
 
 
-async def test_a_silent_bus_is_waited_for(town: Any) -> None:
-    async with relaying(town) as relay, consuming(town) as consumer:
-        await town.write(town.events_about(2, 1))
-        assert await town.comes_to(town.effects_of(2, 1))
-        town.nats.child._process.send_signal(signal.SIGSTOP)  # noqa: SLF001
-        await town.write(town.events_about(2, 1))
-        town.nats.child._process.send_signal(signal.SIGCONT)  # noqa: SLF001
-        assert await town.comes_to(town.effects_of(2, 2))
-        assert not relay.done()
-        assert not consumer.done()
+async def test_what_another_relay_stores_meanwhile_is_no_loss(town: Any) -> None:
+    await town.write(town.events_about(3, 1))
+    relay = Relay(town.database, town.bus, "INVENTORY")
+    await relay.look_at_stream()
+    while await relay.publish_once():
+        pass
+
+    async with town.database.transaction() as connection:
+        await connection.execute("SELECT FROM outbox_partitions FOR UPDATE")
+        looking = asyncio.create_task(relay.look_at_stream())
+        assert await until(waiting_for_a_lock(town), within_s=10)
+        await sent_by_another(town)
+        await connection.execute("UPDATE outbox_streams SET last_sequence = 4")
+    await looking
+    async with town.database.read() as connection:
+        pending = "SELECT count(*) FROM outbox WHERE publish_time IS NULL"
+        assert await connection.fetchval(pending) == 0
+
+
+def waiting_for_a_lock(town: Any) -> Callable[[], Awaitable[bool]]:
+    async def condition() -> bool:
+        async with town.database.read() as connection:
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            return bool(await connection.fetchval(waiting))
+
+    return condition
+
+
+async def sent_by_another(town: Any) -> None:
+    event = town.events_about(1, 1)[0].numbered(2)
+    await town.bus.jetstream.publish(event.subject, event.body, headers=event.headers())
+
+
+async def test_while_the_database_is_away_nothing_is_buried(
+    town: Any, postgres_server: Any
+) -> None:
+    async with consuming(town) as task:
+        for number in range(1, 4):
+            event = town.events_about(1, 1)[0].numbered(number)
+            await town.bus.jetstream.publish(event.subject, event.body, headers=event.headers())
+        os.kill(postgres_server.child.pid, signal.SIGKILL)
+        assert await until(town.database.is_there, within_s=30)
+        assert await town.comes_to({FIRST: [1, 2, 3]})
+        assert not task.done()
+    assert [letter async for letter in dead_letters(town.bus)] == []
 
 
 def test_an_interest_takes_whole_resources() -> None:

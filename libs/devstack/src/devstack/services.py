@@ -116,15 +116,14 @@ def gateway(place: Place) -> Service:
 
 
 ALL: tuple[Builder, ...] = (inventory, gateway)
-REPLICATED: dict[Builder, Callable[[Place, int], Service]] = {inventory: inventory}
-"""Those that may run more than once: how another replica is built."""
+REPLICATED: Mapping[str, Callable[[Place, int], Service]] = {"inventory": inventory}
+"""Those that may run more than once, by name."""
 
 
-def replicas(build: Builder, place: Place) -> list[Service]:
+def replicas(service: Service, place: Place) -> list[Service]:
     """Return the other replicas of a service; they need no preparation."""
-    another = REPLICATED.get(build)
-    numbers = range(2, place.settings.replicas + 1)
-    return [another(place, number) for number in numbers] if another else []
+    numbers = range(2, place.settings.replicas + 1) if service.name in REPLICATED else ()
+    return [REPLICATED[service.name](place, number) for number in numbers]
 
 
 def _replicas(place: Place, service: str) -> str:

@@ -103,7 +103,7 @@ class Stack:
             service = build(self.place)
             await self._prepare(service)
             await self._start_service(service)
-            for replica in replicas(build, self.place):
+            for replica in replicas(service, self.place):
                 await self._start_service(replica)
         self._mark_ready()
 

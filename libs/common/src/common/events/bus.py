@@ -32,9 +32,8 @@ class BusAway(ServiceError):
 class Bus:
     """The connection of one process."""
 
-    def __init__(self, replicas: int = 1, duplicate_window_s: float | None = None) -> None:
+    def __init__(self, replicas: int = 1) -> None:
         self._replicas = replicas
-        self._duplicate_window_s = duplicate_window_s
         self._closing = False
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
@@ -106,7 +105,6 @@ class Bus:
             error_cb=_told,
             ping_interval=5,
             max_outstanding_pings=2,
-            allow_reconnect=True,
         )
         self._jetstream = self._client.jetstream()
         self._came_once.set()
@@ -136,20 +134,17 @@ class Bus:
             description=described["description"],
             subjects=described["subjects"],
             max_age=described["max_age_s"],
-            duplicate_window=self._duplicate_window_s or described["duplicate_window_s"],
+            duplicate_window=described["duplicate_window_s"],
             storage=StorageType.FILE,
             num_replicas=self._replicas,
-            deny_purge=False,
             allow_direct=True,
         )
 
 
 @asynccontextmanager
-async def open_bus(
-    url: str, *, replicas: int = 1, duplicate_window_s: float | None = None
-) -> AsyncIterator[Bus]:
-    """Open the bus; it need not be there yet. `duplicate_window_s` is for tests of what follows."""
-    bus = Bus(replicas, duplicate_window_s)
+async def open_bus(url: str, *, replicas: int = 1) -> AsyncIterator[Bus]:
+    """Open the bus; it need not be there yet."""
+    bus = Bus(replicas)
     connecting = asyncio.create_task(bus.keep_connected(url))
     try:
         yield bus

@@ -23,7 +23,7 @@ from common.events.bus import Bus
 from common.events.dead_letters import bury, plain
 from common.events.event import Event, EventUnreadable, event_from
 from common.events.subscription import ACK_WITHIN_S, Subscription
-from common.postgres.database import Connection, Database
+from common.postgres.database import Connection, Database, DatabaseAway, DatabaseCrowded
 from common.telemetry.logs import logger
 from common.telemetry.metrics import DEAD_LETTERS, EVENT_SECONDS, EVENTS_HANDLED
 
@@ -126,6 +126,9 @@ class Consumer:
         """Handle all in one transaction or, when one fails, each in its own."""
         try:
             plan = await self._apply(delivered)
+        except (DatabaseAway, DatabaseCrowded):
+            for one in delivered:
+                await _tell(one.message.nak(delay=AGAIN_S))
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is a failed try
             if len(delivered) > 1:
                 await self._work_singly(delivered)

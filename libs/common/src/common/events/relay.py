@@ -183,13 +183,14 @@ class Relay:
     async def look_at_stream(self) -> None:
         """Publish everything again to a stream that has lost events: made anew, or set back.
 
-        The partitions' locks make it wait for relays whose events an older stream acknowledged.
+        The partitions' locks make it wait for relays whose events an older stream acknowledged;
+        the stream is read behind them, for what another relay stores meanwhile is no loss.
         """
         await self.bus.apply_streams()
-        info: Any = await self.bus.jetstream.stream_info(self.stream)
-        created, last = str(info.created), int(info.state.last_seq)
         async with self.database.transaction() as connection:
             await connection.execute(WAIT_FOR_PUBLISHERS)
+            info: Any = await self.bus.jetstream.stream_info(self.stream)
+            created, last = str(info.created), int(info.state.last_seq)
             known = await connection.fetchrow(KNOWN_STREAM, self.stream)
             if known and (known["created"] != created or known["last_sequence"] > last):
                 done = await connection.execute(PUBLISH_AGAIN)
