@@ -41,6 +41,10 @@ load: $(INSTALLED) ## Load a folder of data into the running platform (REGION=64
 verify: $(INSTALLED) ## Check that nobody changed the running platform's history behind its back
 	@exec $(STACK) verify
 
+.PHONY: token
+token: $(INSTALLED) ## Print a token for the running platform (ROLE=operator REGION=64.01; -s: that alone)
+	@exec $(STACK) token $(if $(ROLE),--role '$(ROLE)') $(if $(REGION),--region '$(REGION)')
+
 .PHONY: events
 events: $(INSTALLED) ## Look at events of the running platform (ARGS="tail", "lag", "dead list", "--help")
 	@exec $(STACK) events $(or $(ARGS),--help)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 import psutil
+from devstack.callers import http_caller
 from devstack.stack import Stack
 from table import Table
 
@@ -32,7 +33,7 @@ async def files(stack: Stack) -> Table:
     )
     content = points_file()
     table.add(BARE_INSERT, await _bare_copy(stack, content), "", len(content) / MIB)
-    async with httpx.AsyncClient(base_url=stack.url, timeout=120) as client:
+    async with http_caller(stack, timeout_s=120) as client:
 
         async def imported(**query: str) -> httpx.Response:
             return await client.post(f"{POINTS}:import", params=query, content=content)

@@ -71,10 +71,11 @@ def rate_of(times: list[float], took_s: float) -> Rate:
     return Rate(len(times) / took_s, p50 * 1000, p99 * 1000)
 
 
-async def measure(address: str, path: str) -> Rate:
-    """Call GET `path` at HOST:PORT for `SECONDS` and return the rate."""
+async def measure(address: str, path: str, token: str = "") -> Rate:
+    """Call GET `path` at HOST:PORT, with a token if given, for `SECONDS`; return the rate."""
     host, _, port = address.rpartition(":")
-    request = f"GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n".encode()
+    bearer = f"authorization: Bearer {token}\r\n" if token else ""
+    request = f"GET {path} HTTP/1.1\r\nhost: {address}\r\n{bearer}\r\n".encode()
     times: list[float] = []
     begin = time.perf_counter()
     loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
+from devstack.callers import grpc_caller
 from devstack.databases import owner_of
 from devstack.ports import free_ports
 from devstack.probes import accepts
@@ -25,17 +26,21 @@ Measured = Callable[[], Awaitable[Rate]]
 
 async def reads(stack: Stack) -> Table:
     """Measure everything in turns, so that what disturbs the machine disturbs all alike."""
-    async with _baseline(stack) as baseline, _channel(stack) as channel:
+    direct = stack.place.address("inventory-grpc")
+    async with _baseline(stack) as baseline, grpc_caller(stack, address=direct) as channel:
         gateway = stack.place.public_address
+        token = await stack.token("64.01/viewer")
         one = point_pb2.GetPointRequest(name=f"regions/64.01/points/{POINT}")
         many = point_pb2.ListPointsRequest(parent="regions/64.01", page_size=100)
         rows: dict[str, Measured] = {
             "one point, FastAPI": lambda: measure(baseline, f"/regions/64.01/points/{POINT}"),
-            "one point, gateway": lambda: measure(gateway, f"/v1/regions/64.01/points/{POINT}"),
+            "one point, gateway": lambda: measure(
+                gateway, f"/v1/regions/64.01/points/{POINT}", token
+            ),
             "one point, gRPC": lambda: _grpc(channel, "GetPoint", one.SerializeToString()),
             "100 points, FastAPI": lambda: measure(baseline, "/regions/64.01/points?page_size=100"),
             "100 points, gateway": lambda: measure(
-                gateway, "/v1/regions/64.01/points?pageSize=100"
+                gateway, "/v1/regions/64.01/points?pageSize=100", token
             ),
             "100 points, gRPC": lambda: _grpc(channel, "ListPoints", many.SerializeToString()),
         }
@@ -72,12 +77,6 @@ async def _baseline(stack: Stack) -> AsyncIterator[str]:
     finally:
         process.terminate()
         await process.wait()
-
-
-@asynccontextmanager
-async def _channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
-    async with grpc.aio.insecure_channel(stack.place.address("inventory-grpc")) as channel:
-        yield channel
 
 
 async def _grpc(channel: grpc.aio.Channel, method: str, request: bytes) -> Rate:

@@ -8,6 +8,7 @@ from collections import Counter
 import httpx
 import nats
 import pytest
+from devstack.callers import http_caller
 from devstack.stack import Stack
 from devstack.testing import StartStack
 from devstack.waiting import until
@@ -68,7 +69,7 @@ async def test_every_acknowledged_point_is_told_once_whatever_is_killed(
 ) -> None:
     stack = await fresh_stack(data_folder=None)
     await stack_has_a_region(stack)
-    async with httpx.AsyncClient(base_url=stack.url, timeout=30) as client:
+    async with http_caller(stack, timeout_s=30) as client:
         first = [await acknowledged(client, n) for n in range(20)]
         writing = [asyncio.create_task(acknowledged(client, n)) for n in range(20, 60)]
         for victim in victims:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from devstack.callers import http_caller
 from devstack.stack import Stack
 from devstack.testing import StartStack
 from devstack.waiting import until
@@ -22,7 +23,7 @@ FILE = "point_id,display_name,kind,village\n" + "".join(
 async def one(fresh_stack: StartStack) -> AsyncIterator[tuple[Stack, httpx.AsyncClient]]:
     """Give a platform of the test's own and a client of it."""
     stack = await fresh_stack()
-    async with httpx.AsyncClient(base_url=stack.url, timeout=120) as client:
+    async with http_caller(stack, timeout_s=120) as client:
         yield stack, client
 
 

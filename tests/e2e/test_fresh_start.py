@@ -60,9 +60,17 @@ async def ctrl_c(run: Outside) -> None:
     assert len(gone) > 5
 
 
-async def listed(url: str) -> dict[str, tuple[int, int]]:
+def caller(url: str, state: Path, role: str, region: str) -> httpx.AsyncClient:
+    """Return a client with the token that the README's command prints."""
+    command = make("token", state, f"ROLE={role}", f"REGION={region}")
+    token = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    headers = {"authorization": f"Bearer {token}"}
+    return httpx.AsyncClient(base_url=url, timeout=30, headers=headers)
+
+
+async def listed(url: str, state: Path) -> dict[str, tuple[int, int]]:
     found = {}
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+    async with caller(url, state, "viewer", "64.01") as client:
         for path, (collection, _) in EXPECTED.items():
             answer = (await client.get(path)).json()
             found[path] = (len(answer[collection]), answer["totalSize"])
@@ -72,9 +80,9 @@ async def listed(url: str) -> dict[str, tuple[int, int]]:
 async def test_make_run_starts_everything_with_the_data_and_keeps_it(state: Path) -> None:
     run = await make_run(state)
     url = (await run.line("ready: http://127.0.0.1:")).removeprefix("ready: ")
-    assert await listed(url) == {path: (n, n) for path, (_, n) in EXPECTED.items()}
+    assert await listed(url, state) == {path: (n, n) for path, (_, n) in EXPECTED.items()}
     body = {"displayName": "Titik", "kind": "OPD", "district": "regions/64.01/districts/64.01.04"}
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+    async with caller(url, state, "operator", "64.01") as client:
         created = await client.post("/v1/regions/64.01/points?pointId=KEPT-1", json=body)
         assert created.status_code == 200
         gone = await client.delete("/v1/regions/64.01/points/KEC-64.01.01")
@@ -83,13 +91,16 @@ async def test_make_run_starts_everything_with_the_data_and_keeps_it(state: Path
 
     run = await make_run(state)
     url = (await run.line("ready: http://127.0.0.1:")).removeprefix("ready: ")
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+    async with caller(url, state, "operator", "64.01") as client:
         assert (await client.get("/v1/regions/64.01/points/KEPT-1")).json() == created.json()
         assert (await client.get("/v1/regions/64.01/points/KEC-64.01.01")).status_code == 404
         loading = await create_subprocess_exec(
             *make("load", state, "REGION=64.09", "FROM=data/ppu"), stdout=PIPE
         )
         assert b"38 created" in (await loading.communicate())[0]
+        denied = await client.get("/v1/regions/64.09/points")
+        assert denied.status_code == 403
+    async with caller(url, state, "viewer", "64.09") as client:
         neighbours: Any = (await client.get("/v1/regions/64.09/points")).json()
         assert neighbours["totalSize"] == 38
     await ctrl_c(run)

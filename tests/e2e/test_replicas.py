@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 
 import httpx
+from devstack.callers import http_caller
 from devstack.stack import Stack
 from devstack.testing import StartStack
 from devstack.waiting import until
@@ -19,7 +20,7 @@ async def test_a_rolling_restart_under_load_loses_no_call(fresh_stack: StartStac
     answers: Counter[int] = Counter()
     created: list[str] = []
     over = asyncio.Event()
-    async with httpx.AsyncClient(base_url=stack.url, timeout=30) as client:
+    async with http_caller(stack, timeout_s=30) as client:
         callers = [
             asyncio.create_task(call_until(over, client, answers, created)) for _ in range(8)
         ]
@@ -76,7 +77,7 @@ async def test_reads_go_on_when_a_replica_is_killed(fresh_stack: StartStack) -> 
     stack = await fresh_stack(replicas=2)
     pid = stack.children["inventory"].pid
     assert pid is not None
-    async with httpx.AsyncClient(base_url=stack.url, timeout=30) as client:
+    async with http_caller(stack, timeout_s=30) as client:
         os.kill(pid, signal.SIGKILL)
 
         async def answered() -> bool:

@@ -64,7 +64,9 @@ async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
 @pytest.fixture
 async def guarded(tmp_path: Path) -> AsyncIterator[Serving]:
     """Give a service that asks for tokens of an issuer that is away."""
-    async with running(tmp_path, SMARTCITY_OIDC_ISSUER="http://127.0.0.1:9") as one:
+    async with running(
+        tmp_path, SMARTCITY_IDENTITY="required", SMARTCITY_OIDC_ISSUER="http://127.0.0.1:9"
+    ) as one:
         yield one
 
 
@@ -75,6 +77,7 @@ async def running(tmp_path: Path, **more: str) -> AsyncIterator[Serving]:
         "SMARTCITY_GRPC_ADDRESS": f"127.0.0.1:{grpc_port}",
         "SMARTCITY_METRICS_ADDRESS": f"127.0.0.1:{metrics_port}",
         "SMARTCITY_MAX_CALL_S": "1",
+        "SMARTCITY_IDENTITY": "off",
         "SMARTCITY_FOLDER": str(tmp_path),
     }
     with (tmp_path / "log").open("wb") as log:
@@ -183,3 +186,28 @@ def _is_logged(serving: Serving, text: str) -> Any:
         return text in (serving.folder / "log").read_text()
 
     return condition
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "SMARTCITY_OIDC_ISSUER: must be the URL"),
+        ({"SMARTCITY_OIDC_ISSUER": "http://keycloak.example"}, "SMARTCITY_OIDC_ISSUER:"),
+        ({"SMARTCITY_IDENTITY": "maybe"}, "SMARTCITY_IDENTITY:"),
+        ({"SMARTCITY_IDENTITY": "off", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "must not be off"),
+    ],
+)
+async def test_a_service_that_would_let_everybody_in_does_not_start(
+    tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("serving.py")),
+        env=os.environ | {"SMARTCITY_FOLDER": str(tmp_path)} | settings,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 2
+    assert errors.decode().startswith("wrong setting: ")
+    assert said in errors.decode()

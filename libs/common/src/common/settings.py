@@ -1,13 +1,18 @@
 """Settings: the environment, read once, into frozen values; a wrong one refuses to start."""
 
 import sys
+from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "SMARTCITY_"
+IN_A_CLUSTER = "KUBERNETES_SERVICE_HOST"
+"""Kubernetes sets it in every container."""
 
 
 def _host_and_port(value: str) -> str:
@@ -21,6 +26,24 @@ Address = Annotated[str, AfterValidator(_host_and_port)]
 """HOST:PORT of a TCP listener or of a server to call."""
 
 
+def _issuer(value: str) -> str:
+    parts = urlsplit(value)
+    if not value or parts.scheme == "https" or (parts.scheme == "http" and _here(parts.hostname)):
+        return value
+    raise ValueError("must be an https URL; http only for an issuer on this machine")
+
+
+def _here(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+IssuerUrl = Annotated[str, AfterValidator(_issuer)]
+"""An OpenID Connect issuer: its keys come over TLS, or from this machine."""
+
+
 class ServiceSettings(BaseSettings):
     """What every process takes from `SMARTCITY_*`; a service adds its own fields."""
 
@@ -31,8 +54,10 @@ class ServiceSettings(BaseSettings):
     nats_url: str = "nats://127.0.0.1:4222"
     nats_replicas: int = 1
     """How many servers keep each stream; 3 where there are three."""
-    oidc_issuer: str = ""
-    """The OpenID Connect issuer whose tokens callers must bring; "" switches identity off."""
+    identity: Literal["required", "off"] = "required"
+    """`off` lets everybody call everything: for measurements; refused in a cluster."""
+    oidc_issuer: IssuerUrl = ""
+    """The OpenID Connect issuer whose tokens callers must bring."""
     oidc_audience: str = "smartcity"
     oidc_groups_claim: str = "groups"
     """The claim that holds the grants, as `64.01/operator`."""
@@ -53,7 +78,7 @@ def load(kind: type[Settings]) -> Settings:
     try:
         return kind()
     except ValidationError as error:
-        _refuse([_sentence(dict(problem)) for problem in error.errors(include_url=False)])
+        refuse([_sentence(dict(problem)) for problem in error.errors(include_url=False)])
 
 
 def read_secret(path: Path) -> str:
@@ -65,6 +90,11 @@ def read_secret(path: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
+def production_signs(environment: Mapping[str, str]) -> list[str]:
+    """Return the names of variables that show a real installation."""
+    return [name for name in (IN_A_CLUSTER, f"{PREFIX}OIDC_ISSUER") if environment.get(name)]
+
+
 def _sentence(problem: dict[str, object]) -> str:
     place = problem["loc"]
     name = "_".join(str(part) for part in place) if isinstance(place, tuple) else str(place)
@@ -72,7 +102,8 @@ def _sentence(problem: dict[str, object]) -> str:
     return f"{PREFIX}{name.upper()}: {problem['msg']}{given}"
 
 
-def _refuse(sentences: list[str]) -> NoReturn:
+def refuse(sentences: list[str]) -> NoReturn:
+    """Exit with 2 after saying what is wrong with the settings."""
     for sentence in sentences:
         sys.stderr.write(f"wrong setting: {sentence}\n")
     sys.exit(2)

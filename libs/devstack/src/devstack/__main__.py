@@ -33,6 +33,8 @@ async def _run(arguments: argparse.Namespace, settings: StackSettings) -> int:
             await commands.load(settings, arguments.region, arguments.folder)
         case "verify":
             await commands.verify(settings)
+        case "token":
+            await commands.token(settings, f"{arguments.region}/{arguments.role}")
         case "events":
             return await commands.events(settings, arguments.words)
         case "clean":
@@ -48,12 +50,15 @@ def _parser() -> argparse.ArgumentParser:
         "--quiet", action="store_true", help="write the children's logs to files only"
     )
     parser.add_argument("--with-parent", action="store_true", help="stop when the parent dies")
-    named = parser.add_subparsers(dest="command", metavar="up|load|verify|events|clean")
+    named = parser.add_subparsers(dest="command", metavar="up|load|verify|token|events|clean")
     named.add_parser("up", help="start everything (the default)")
     loading = named.add_parser("load", help="load a folder of data into the running stack")
     loading.add_argument("--region", required=True, help="code of the region, such as 64.09")
     loading.add_argument("folder", type=Path)
     named.add_parser("verify", help="check the chain of the running stack's history")
+    asking = named.add_parser("token", help="print a token for the running stack")
+    asking.add_argument("--role", default="operator", help="such as viewer, operator, admin")
+    asking.add_argument("--region", default="64.01", help="its code; * with the role admin")
     telling = named.add_parser("events", help="the operator's tool for events", add_help=False)
     telling.add_argument("words", nargs=argparse.REMAINDER)
     named.add_parser("clean", help="delete the state folder; refused while a stack uses it")

@@ -1,4 +1,4 @@
-"""The commands of `python -m devstack`: up, load, verify, events, clean."""
+"""The commands of `python -m devstack`: up, load, verify, token, events, clean."""
 
 import asyncio
 import json
@@ -15,6 +15,7 @@ from devstack.services import Place, Service, inventory
 from devstack.settings import StackSettings
 from devstack.stack import Stack
 from devstack.state import StateFolder, held, holder
+from devstack.tokens import fetch_token
 from devstack.waiting import always
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -86,6 +87,19 @@ async def events(settings: StackSettings, words: Sequence[str]) -> int:
         return await process.wait()  # a Ctrl-C reaches the tool as well
 
 
+async def token(settings: StackSettings, grant: str) -> None:
+    """Print a token of the running stack's local issuer, good for one hour.
+
+    Raises:
+        StackNotRunning: There is none, or it is still starting.
+        TokenRefused: There is no such grant, or the stack's issuer is not the local one.
+    """
+    state = StateFolder(settings.state_folder)
+    _require_ready(state)
+    told: dict[str, str] = json.loads(state.addresses.read_text())
+    say(await fetch_token(told["SMARTCITY_OIDC_ISSUER"], state.secrets, [grant]))
+
+
 async def clean(settings: StackSettings) -> None:
     """Delete the state folder.
 
@@ -116,6 +130,7 @@ def addresses(stack: Stack) -> str:
         ("documentation", f"{stack.url}/docs"),
         ("OpenAPI", f"{stack.url}/openapi.json"),
         ("gRPC", f"{place.public_address} (plaintext, with reflection)"),
+        ("issuer", place.issuer if place.settings.identity == "required" else "off"),
         ("PostgreSQL", stack.postgres.url("inventory", "inventory")),
         ("NATS", stack.nats.url),
         ("metrics", f"http://{place.address('inventory-metrics')}/metrics (inventory)"),

@@ -31,3 +31,11 @@ class NotStateFolder(StackError):
 
 class FolderClosed(StackError):
     """The database's user cannot use a folder."""
+
+
+class ProductionSetting(StackError):
+    """The local issuer is asked for where a real installation runs."""
+
+
+class TokenRefused(StackError):
+    """The issuer gave no token."""

@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+from joserfc.jwk import ECKey
+
 KEY_BYTES = 32
 
 
@@ -16,6 +18,23 @@ def contact_keys_file(folder: Path) -> Path:
         key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
         _write_private(path, json.dumps({"active": "k1", "keys": {"k1": key}}))
     return path
+
+
+def signing_key(folder: Path) -> ECKey:
+    """Return the key that the local issuer signs with; make it when it is new."""
+    path = folder / "issuer_key.json"
+    if not path.exists():
+        key = ECKey.generate_key("P-256", {"kid": secrets.token_hex(8), "use": "sig"})
+        _write_private(path, json.dumps(key.as_dict(private=True)))
+    return ECKey.import_key(json.loads(path.read_text()))
+
+
+def client_secret(folder: Path) -> str:
+    """Return the secret of this machine's programs at the local issuer; make it when it is new."""
+    path = folder / "issuer_client_secret"
+    if not path.exists():
+        _write_private(path, secrets.token_urlsafe(KEY_BYTES))
+    return path.read_text()
 
 
 def _write_private(path: Path, text: str) -> None:

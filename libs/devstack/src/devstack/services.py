@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from devstack.databases import owner_of
 from devstack.keys import contact_keys_file
-from devstack.ports import free_ports
+from devstack.ports import free_ports, is_free
 from devstack.postgres import EmbeddedPostgres
 from devstack.probes import accepts, answers_ok
 from devstack.settings import StackSettings
@@ -40,6 +40,17 @@ class Place:
             self._ports[listener] = self.settings.ports.get(listener) or free_ports(1)[0]
         return f"127.0.0.1:{self._ports[listener]}"
 
+    def prefer(self, listener: str, port: int) -> None:
+        """Let an internal listener have this port, unless it has one or the port is taken."""
+        taken = self.settings.ports.get(listener) or not is_free("127.0.0.1", port)
+        if listener not in self._ports and not taken:
+            self._ports[listener] = port
+
+    @property
+    def issuer(self) -> str:
+        """The URL of the issuer whose tokens count."""
+        return self.settings.oidc_issuer or f"http://{self.address('issuer')}"
+
     def port(self, listener: str) -> int:
         """Return the port of an internal listener."""
         return int(self.address(listener).rpartition(":")[2])
@@ -55,6 +66,8 @@ class Service:
     replica: int = 1
     database: bool = True
     """It has a database of its own and a `migrate` command."""
+    module: str = ""
+    """What `python -m` runs; "" for the name."""
     owner_env: Environment = field(default_factory=dict)
     """What its commands that write as the database's owner get on top of `env`."""
     load: tuple[str, ...] = ()
@@ -67,10 +80,25 @@ class Service:
 
     def command(self, *arguments: str) -> tuple[str, ...]:
         """Return the command line of the service or of one of its commands."""
-        return (sys.executable, "-m", self.name, *arguments)
+        return (sys.executable, "-m", self.module or self.name, *arguments)
 
 
 Builder = Callable[[Place], Service]
+
+
+def issuer(place: Place) -> Service:
+    """Give tokens to this machine; every other installation has an issuer of its own."""
+    address = place.address("issuer")
+    return Service(
+        name="issuer",
+        module="devstack.issuer",
+        database=False,
+        env={
+            "SMARTCITY_ISSUER_ADDRESS": address,
+            "SMARTCITY_ISSUER_SECRETS_FOLDER": str(place.state.secrets),
+        },
+        ready=answers_ok(address, "/keys"),
+    )
 
 
 def inventory(place: Place, replica: int = 1) -> Service:
@@ -87,6 +115,8 @@ def inventory(place: Place, replica: int = 1) -> Service:
             "SMARTCITY_LEAVE_S": "0" if alone else str(LEAVE_S),
             "SMARTCITY_DATABASE_URL": place.postgres.url("inventory", "inventory"),
             "SMARTCITY_NATS_URL": f"nats://{place.address('nats')}",
+            "SMARTCITY_IDENTITY": place.settings.identity,
+            "SMARTCITY_OIDC_ISSUER": place.issuer,
             "SMARTCITY_CONTACT_KEYS_FILE": str(contact_keys_file(place.state.secrets)),
             "SMARTCITY_LOG_LEVEL": place.settings.log_level,
         },
@@ -115,7 +145,15 @@ def gateway(place: Place) -> Service:
     )
 
 
-ALL: tuple[Builder, ...] = (inventory, gateway)
+ALL: tuple[Builder, ...] = (issuer, inventory, gateway)
+
+
+def needed(settings: StackSettings) -> tuple[Builder, ...]:
+    """Return the services that a stack with these settings runs, in start order."""
+    local = settings.identity == "required" and not settings.oidc_issuer
+    return tuple(build for build in ALL if build is not issuer or local)
+
+
 REPLICATED: Mapping[str, Callable[[Place, int], Service]] = {"inventory": inventory}
 """Those that may run more than once, by name."""
 

@@ -1,9 +1,9 @@
 """What the stack itself takes from the environment: `SMARTCITY_STACK_*`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from common.settings import PREFIX
+from common.settings import PREFIX, IssuerUrl
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -28,6 +28,10 @@ class StackSettings(BaseModel):
     """Internal listeners with a fixed port, such as {"nats": 4222}; the others take free ones."""
     replicas: Annotated[int, Field(ge=1, le=8)] = 1
     """Processes of each service behind Envoy."""
+    identity: Literal["required", "off"] = "required"
+    """`off` lets everybody call everything: only to measure what identity costs."""
+    oidc_issuer: IssuerUrl = ""
+    """The issuer whose tokens count; "" starts the local one, on the public port + 1 if it can."""
     region: str = "64.01"
     """The region that `data_folder` belongs to."""
     data_folder: FolderOfOurs | None = PROJECT / "data" / "paser"

@@ -2,19 +2,22 @@
 
 import asyncio
 import json
+import os
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
+from devstack.issuer.settings import refuse_production
 from devstack.nats import EmbeddedNats
 from devstack.output import Output
 from devstack.ports import free_ports, require_free
 from devstack.postgres import EmbeddedPostgres, PostgresOptions
 from devstack.process import Child, ProcessSpec, child_environment, run_to_end
-from devstack.services import ALL, Builder, Place, Service, replicas
+from devstack.services import Builder, Place, Service, issuer, needed, replicas
 from devstack.settings import StackSettings
 from devstack.state import StateFolder, held
+from devstack.tokens import fetch_token
 from devstack.waiting import always, first_of
 
 MIGRATE_WITHIN_S = 120
@@ -41,13 +44,13 @@ class Stack:
         self,
         settings: StackSettings,
         output: Output | None = None,
-        services: tuple[Builder, ...] = ALL,
+        services: tuple[Builder, ...] | None = None,
     ) -> None:
         self.settings = settings
         self.state = StateFolder(settings.state_folder.absolute())
         self.children: dict[str, Child] = {}
         self._output = output or Output(self.state.logs)
-        self._services = services
+        self._services = needed(settings) if services is None else services
         self._exits = AsyncExitStack()
         self._lock = -1
         self._hurried = False
@@ -78,6 +81,14 @@ class Stack:
     ) -> None:
         await self._exits.aclose()
 
+    async def token(self, *grants: str) -> str:
+        """Return a token of the local issuer with these grants, such as `64.01/operator`.
+
+        Raises:
+            TokenRefused: One is no grant.
+        """
+        return await fetch_token(self.place.issuer, self.state.secrets, grants)
+
     async def until_given_up(self) -> str:
         """Wait until a process died too often; return its name."""
         while True:
@@ -98,6 +109,8 @@ class Stack:
         port = self.settings.port or free_ports(1)[0]
         require_free(self.settings.host, port, "choose another one with PORT=... (0: a free one)")
         self._build(port)
+        if issuer in self._services:
+            refuse_production(os.environ)
         await self._start_servers()
         for build in self._services:
             service = build(self.place)
@@ -112,6 +125,8 @@ class Stack:
         options = PostgresOptions(durable=self.settings.durable, keep=keep)
         self.postgres = EmbeddedPostgres(self.state.postgres, options, self._output)
         self.place = Place(self.settings, self.state, self.postgres, port)
+        if self.settings.port:
+            self.place.prefer("issuer", self.settings.port + 1)
         ports = (self.place.port("nats"), self.place.port("nats-monitor"))
         self.nats = EmbeddedNats(self.state.nats, ports, self._output, keep)
         for name, fixed in self.settings.ports.items():
@@ -170,6 +185,7 @@ class Stack:
     def _mark_ready(self) -> None:
         settings = {
             "SMARTCITY_NATS_URL": self.nats.url,
+            "SMARTCITY_OIDC_ISSUER": self.place.issuer,
             "SMARTCITY_DATABASE_URL": self.postgres.url("inventory", "inventory"),
         }
         self.state.addresses.write_text(json.dumps(settings))

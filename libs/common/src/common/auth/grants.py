@@ -66,6 +66,11 @@ def allows(role: str, permission: str) -> bool:
     return any(_fits(pattern, permission) for pattern in _roles()["roles"].get(role, ()))
 
 
+def role_names() -> list[str]:
+    """Return the names of all roles."""
+    return list(_roles()["roles"])
+
+
 def everyone_may(permission: str) -> bool:
     """Tell whether any authenticated caller may, in any region."""
     return permission in _roles()["everyone"]

@@ -1,6 +1,7 @@
 """The gRPC server of a service: start, be healthy, drain, stop."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -17,11 +18,13 @@ from common.auth.permissions import require_declared
 from common.auth.tokens import Verifier
 from common.caller import CALLER, SYSTEM
 from common.rpc.interceptor import CallInterceptor
-from common.settings import ServiceSettings
+from common.settings import IN_A_CLUSTER, PREFIX, ServiceSettings, refuse
 from common.telemetry.logs import logger
 
 MAX_MESSAGE_BYTES = 33 * 1024 * 1024
 """A 32 MiB upload and the fields around it."""
+MAX_METADATA_BYTES = 64 * 1024
+"""More than the edge lets pass: a token too long is refused as one, not by the transport."""
 PROBE_EVERY_S = 0.5
 Probe = Callable[[], Awaitable[bool]]
 Background = Callable[[], Coroutine[Any, Any, None]]
@@ -51,8 +54,9 @@ async def serve(
     for each service and for "" overall. `background` runs meanwhile, such as the relay of events;
     when one of them fails, the process ends with its error. Returns when everything is closed.
     """
+    verifier = verifier_of(settings)
     stopping = _stop_signal()
-    server = build_server(domain, published, settings.max_call_s, verifier_of(settings))
+    server = build_server(domain, published, settings.max_call_s, verifier)
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     server.add_insecure_port(settings.grpc_address)
@@ -92,10 +96,17 @@ async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 
 def verifier_of(settings: ServiceSettings) -> Verifier | None:
-    """Return what verifies callers' tokens; None when identity is switched off, which is said."""
-    if not settings.oidc_issuer:
+    """Return what verifies callers' tokens; None when identity is switched off, which is said.
+
+    Exits with 2 when the settings do not say whose tokens to believe.
+    """
+    if settings.identity == "off":
+        if os.environ.get(IN_A_CLUSTER):
+            refuse([f"{PREFIX}IDENTITY: must not be off in a cluster"])
         logger().warning("identity is off: everybody may call everything")
         return None
+    if not settings.oidc_issuer:
+        refuse([f"{PREFIX}OIDC_ISSUER: must be the URL of the issuer of callers' tokens"])
     keys = IssuerKeys(settings.oidc_issuer)
     return Verifier(keys, settings.oidc_audience, settings.oidc_groups_claim)
 
@@ -118,6 +129,8 @@ def build_server(
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+            ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
             ("grpc.so_reuseport", 0),
         ],
     )

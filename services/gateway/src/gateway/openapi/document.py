@@ -24,6 +24,13 @@ FILE: JsonObject = {"type": "string", "format": "binary"}
 EVENTS_TEXT = (
     "What the services tell others over NATS is described at [/docs/events](/docs/events)."
 )
+BEARER: JsonObject = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "A token of the installation's OpenID Connect issuer, with grants such as "
+    "`64.01/operator`. On a local platform `make -s token` prints one.",
+}
 ERROR_TEXT = (
     "Any refusal. `code` is the gRPC code; exactly one detail is a google.rpc.ErrorInfo whose "
     "`reason` a program may rely on; a google.rpc.BadRequest names every wrong field, a "
@@ -50,7 +57,9 @@ def openapi(contract: Contract, routes: Routes) -> bytes:
         "components": {
             "schemas": {**schemas.components(), "google.rpc.Status": _status()},
             "responses": {"Error": _error()},
+            "securitySchemes": {"bearer": BEARER},
         },
+        "security": [{"bearer": []}],
     }
     return json.dumps(document, ensure_ascii=False).encode()
 
