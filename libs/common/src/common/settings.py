@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "SMARTCITY_"
@@ -61,6 +61,10 @@ class ServiceSettings(BaseSettings):
     oidc_audience: str = "smartcity"
     oidc_groups_claim: str = "groups"
     """The claim that holds the grants, as `64.01/operator`."""
+    otlp_address: Address | Literal[""] = ""
+    """The OpenTelemetry collector (OTLP over gRPC) that spans are sent to; "" sends none."""
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Which part of the calls that bring no trace begins one."""
     log_level: str = "INFO"
     max_call_s: float = 120.0
     """How long a call may take whose caller sets no nearer deadline."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.settings import PREFIX, IssuerUrl
+from common.settings import PREFIX, Address, IssuerUrl
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -32,6 +32,8 @@ class StackSettings(BaseModel):
     """`off` lets everybody call everything: only to measure what identity costs."""
     oidc_issuer: IssuerUrl = ""
     """The issuer whose tokens count; "" starts the local one, on the public port + 1 if it can."""
+    otlp_address: Address | Literal[""] = ""
+    """An OpenTelemetry collector (OTLP over gRPC) that everything sends its spans to."""
     region: str = "64.01"
     """The region that `data_folder` belongs to."""
     data_folder: FolderOfOurs | None = PROJECT / "data" / "paser"

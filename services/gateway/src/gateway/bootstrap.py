@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.contract import Contract
 from gateway.edge_listener import ENVOY, public_listener, socket_address
-from gateway.edge_routes import OWN_GRPC, PAGES
+from gateway.edge_routes import COLLECTOR, OWN_GRPC, PAGES
 from gateway.routes import Routes
 from gateway.settings import GatewaySettings
 
@@ -28,7 +28,9 @@ def bootstrap(contract: Contract, routes: Routes, settings: GatewaySettings) -> 
 
 def _clusters(settings: GatewaySettings) -> list[JsonObject]:
     http1: JsonObject = {"http_protocol_options": {}}
+    collector = (settings.otlp_address,) if settings.otlp_address else ()
     return [
+        *(_cluster(COLLECTOR, (address,), _http2()) for address in collector),
         *(_replicated(name, addresses) for name, addresses in settings.upstreams.items()),
         _cluster(OWN_GRPC, (settings.grpc_address,), _http2()),
         _cluster(PAGES, (settings.pages_address,), http1),

@@ -4,7 +4,15 @@ import base64
 from typing import Any
 
 from gateway.contract import Contract
-from gateway.edge_routes import CHECK, CORS, PAGES, TYPES, virtual_host
+from gateway.edge_routes import (
+    CHECK,
+    COLLECTOR,
+    CORS,
+    OWN_GRPC,
+    PAGES,
+    TYPES,
+    virtual_host,
+)
 from gateway.local_replies import local_replies
 from gateway.routes import Routes
 from gateway.service_check import PASSED_ON
@@ -66,11 +74,16 @@ def _connection_manager(
         **_limits(settings),
         **_path_rules(),
         "access_log": [_access_log()],
+        "tracing": _tracing(settings),
+        "early_header_mutation_extensions": [_traces_of_ours()],
         "local_reply_config": local_replies(settings.max_json_bytes, settings.max_upload_bytes),
         "route_config": {
             "name": "public",
             "virtual_hosts": [virtual_host(contract, routes, settings)],
-            "response_headers_to_add": [_nosniff()],
+            "response_headers_to_add": [
+                _header("x-content-type-options", "nosniff"),
+                _header("x-trace-id", "%TRACE_ID%"),
+            ],
         },
         "http_filters": _filters(contract, settings),
     }
@@ -105,10 +118,38 @@ def _path_rules() -> JsonObject:
     }
 
 
-def _nosniff() -> JsonObject:
+def _header(key: str, value: str) -> JsonObject:
     return {
-        "header": {"key": "x-content-type-options", "value": "nosniff"},
+        "header": {"key": key, "value": value},
         "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }
+
+
+def _tracing(settings: GatewaySettings) -> JsonObject:
+    """Begin a trace with each request, exported or not: its id leads to the logs."""
+    exports = bool(settings.otlp_address)
+    # Envoy demands an exporter; with a share of 0 it has nothing to send.
+    cluster = COLLECTOR if exports else OWN_GRPC
+    return {
+        "random_sampling": {"value": settings.trace_ratio * 100 if exports else 0},
+        "provider": {
+            "name": "envoy.tracers.opentelemetry",
+            "typed_config": {
+                "@type": f"{ENVOY}.config.trace.v3.OpenTelemetryConfig",
+                "service_name": PRODUCT,
+                "grpc_service": {"envoy_grpc": {"cluster_name": cluster}, "timeout": "1s"},
+            },
+        },
+    }
+
+
+def _traces_of_ours() -> JsonObject:
+    """Take away a caller's trace: who is outside does not decide what is recorded inside."""
+    mutations = [{"remove": name} for name in ("traceparent", "tracestate")]
+    kind = "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    return {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": {"@type": f"{ENVOY}.{kind}", "mutations": mutations},
     }
 
 
@@ -204,6 +245,7 @@ def _access_log() -> JsonObject:
         "bytes_out": "%BYTES_SENT%",
         "upstream": "%UPSTREAM_CLUSTER%",
         "request_id": "%REQ(X-REQUEST-ID)%",
+        "trace_id": "%TRACE_ID%",
     }
     return {
         "name": "envoy.access_loggers.stdout",

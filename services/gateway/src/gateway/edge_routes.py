@@ -16,6 +16,8 @@ PAGES = "pages"
 """The cluster that is this process's HTTP server."""
 OWN_GRPC = "own_grpc"
 """The cluster that is this process's gRPC server."""
+COLLECTOR = "collector"
+"""The cluster that is the OpenTelemetry collector, where there is one."""
 CALL_S = 60
 FILE_S = 180
 PAGE_PATHS = ("/", "/openapi.json", "/asyncapi.json", "/healthz", "/readyz", "/docs")
@@ -63,9 +65,9 @@ def _cors(origins: tuple[str, ...]) -> JsonObject:
         else [{"exact": origin} for origin in origins],
         "allow_methods": "GET,POST,PATCH,PUT,DELETE",
         "allow_headers": "authorization,content-type,grpc-timeout,if-none-match,x-grpc-web,"
-        "x-user-agent,x-request-id,traceparent",
+        "x-user-agent,x-request-id",
         "expose_headers": "content-disposition,grpc-status,grpc-message,grpc-status-details-bin,"
-        "x-request-id,etag",
+        "x-request-id,x-trace-id,etag",
         "max_age": "3600",
     }
 

@@ -26,6 +26,7 @@ from common.events.subscription import ACK_WITHIN_S, Subscription
 from common.postgres.database import Connection, Database, DatabaseAway, DatabaseCrowded
 from common.telemetry.logs import logger
 from common.telemetry.metrics import DEAD_LETTERS, EVENT_SECONDS, EVENTS_HANDLED
+from common.telemetry.traces import handling
 
 TRIES = 8
 FIRST_DELAY_S = 0.5
@@ -152,7 +153,8 @@ class Consumer:
         async with self.database.transaction() as connection:
             plan = await self._plan(connection, delivered)
             for one in plan.apply:
-                await self.handle(connection, one.event)
+                with handling(one.event.subject, name, one.event.traceparent):
+                    await self.handle(connection, one.event)
             if plan.apply:
                 ids = [one.event.event_id for one in plan.apply]
                 await inbox.record(connection, name, ids, plan.passed)

@@ -10,6 +10,8 @@ from uuid import UUID
 import uuid_utils
 from google.protobuf.message import Message
 
+from common.telemetry.traces import current_traceparent
+
 WORDS = re.compile(r"[A-Z][a-z0-9]*")
 RESOURCE = re.compile(r"regions/[0-9.]{1,20}/[^\x00-\x1f]{1,500}")
 TYPE_PARTS = 5
@@ -124,4 +126,5 @@ def event_of(
         resource=resource,
         time=time or datetime.now(UTC),
         body=message.SerializeToString(),
+        traceparent=current_traceparent(),
     )

@@ -23,6 +23,7 @@ from common.events.outbox import CHANNEL
 from common.postgres.database import Connection, Database, Row
 from common.telemetry.logs import logger
 from common.telemetry.metrics import EVENTS_PUBLISHED, OUTBOX_AGE, OUTBOX_PENDING
+from common.telemetry.traces import publishing
 
 BATCH = 1000
 PARTITIONS_AT_ONCE = 4
@@ -237,9 +238,10 @@ async def _publish(
             continue
         headers = orjson.loads(row["headers"]) | {"ce-sequence": str(row["sequence"])}
         try:
-            future = await jetstream.publish_async(
-                row["subject"], row["body"], stream=stream, headers=headers
-            )
+            with publishing(row["subject"], headers):
+                future = await jetstream.publish_async(
+                    row["subject"], row["body"], stream=stream, headers=headers
+                )
         except ITS_OWN_FAULT as error:
             held.add(row["resource"])
             logger().error("cannot be published", outbox_id=row["outbox_id"], error=repr(error))

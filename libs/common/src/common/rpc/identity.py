@@ -31,13 +31,13 @@ class Identity:
         if self._verifier is None:
             CALLER.set(ANONYMOUS)
             return
-        principal = await self._verifier.principal(_authorization(context))
+        principal = await self._verifier.principal(header(context, AUTHORIZATION))
         region = self._region_of(request) if hasattr(request, "DESCRIPTOR") else ""
         grant = required_grant(principal, self._permission, region)
         CALLER.set(Caller(principal.subject, principal.regions(), str(grant or "")))
 
 
-def _authorization(context: Any) -> str:
-    """Return the header; given twice it is as good as none."""
-    given = [v for name, v in context.invocation_metadata() or () if name == AUTHORIZATION]
+def header(context: Any, name: str) -> str:
+    """Return a header of the call; given twice it is as good as none."""
+    given = [value for key, value in context.invocation_metadata() or () if key == name]
     return str(given[0]) if len(given) == 1 else ""

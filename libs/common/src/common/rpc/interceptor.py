@@ -13,15 +13,17 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
+from opentelemetry.trace import Span
 
 from common.auth.tokens import Verifier
 from common.caller import current_caller
 from common.errors import FieldsInvalid, Kind, ServiceError
 from common.names import region_of
-from common.rpc.identity import Identity
+from common.rpc.identity import Identity, header
 from common.rpc.metrics import MethodMetrics
 from common.rpc.status import internal_status, to_status
 from common.telemetry.logs import logger
+from common.telemetry.traces import TRACEPARENT, begin_call, current_trace_id, end_call
 from common.validation import text_violations, violations
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -122,6 +124,7 @@ class _Around:
     def __init__(self, method: str, domain: str, max_call_s: float, *, checked: bool) -> None:
         self._checked = checked
         _, service, name = method.split("/")
+        self._called = (service, name)
         self._method = method
         self._domain = domain
         self._max_call_s = max_call_s
@@ -168,10 +171,16 @@ class _Around:
         if found:
             raise FieldsInvalid(found)
 
-    def finished(self, request: Message, code: str, seconds: float, **more: object) -> None:
-        """Count the call and write its log line."""
+    def span(self, context: Context) -> Span:
+        """Begin the call's span as the child of its caller's."""
+        return begin_call(*self._called, header(context, TRACEPARENT))
+
+    def finished(self, call: "_Call", code: str, seconds: float, **more: object) -> None:
+        """Count the call, end its span and write its log line."""
         self._metrics.end(code, seconds)
+        request = call.request
         name = getattr(request, "name", "") or getattr(request, "parent", "")
+        end_call(call.span, code, region_of(name))
         self._log.info(
             "call",
             method=self._method,
@@ -180,6 +189,7 @@ class _Around:
             resource=name,
             principal=current_caller().subject,
             region=region_of(name),
+            trace_id=current_trace_id(),
             **more,
         )
 
@@ -202,7 +212,8 @@ class _Call:
 
     def __init__(self, around: _Around, request: Message, context: Context) -> None:
         self._around = around
-        self._request = request
+        self.request = request
+        self.span = around.span(context)
         self._context = context
         self._begin = time.perf_counter()
         around.begun()
@@ -213,7 +224,7 @@ class _Call:
 
     def end(self, code: str, **more: object) -> None:
         seconds = time.perf_counter() - self._begin
-        self._around.finished(self._request, code, seconds, **more)
+        self._around.finished(self, code, seconds, **more)
 
     async def fail(self, error: BaseException) -> NoReturn:
         """Tell the caller; a cancelled call has nobody to tell."""

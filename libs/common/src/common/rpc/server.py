@@ -20,6 +20,7 @@ from common.caller import CALLER, SYSTEM
 from common.rpc.interceptor import CallInterceptor
 from common.settings import IN_A_CLUSTER, PREFIX, ServiceSettings, refuse
 from common.telemetry.logs import logger
+from common.telemetry.traces import export_traces
 
 MAX_MESSAGE_BYTES = 33 * 1024 * 1024
 """A 32 MiB upload and the fields around it."""
@@ -55,6 +56,8 @@ async def serve(
     when one of them fails, the process ends with its error. Returns when everything is closed.
     """
     verifier = verifier_of(settings)
+    if settings.otlp_address:
+        export_traces(domain, settings.otlp_address, settings.trace_ratio)
     stopping = _stop_signal()
     server = build_server(domain, published, settings.max_call_s, verifier)
     servicer = health.aio.HealthServicer()
