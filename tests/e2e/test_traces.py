@@ -130,6 +130,9 @@ async def test_a_trace_leads_from_the_edge_to_the_effect_in_another_process(
     call = path[-2]
     statements = {span.name for span in found if span.parent_id == call.span_id}
     assert {"BEGIN;", "INSERT", "COMMIT;"} <= statements
+    async with http_caller(stack) as client:
+        (change,) = (await client.get(f"{POINTS}/TR-1:listChanges")).json()["changes"]
+    assert (change["traceId"], change["grant"]) == (trace_id, "64.01/operator")
     log = (stack.state.logs / "inventory.log").read_text()
     assert f'"trace_id":"{trace_id}"' in log
     for packed in collector.packed:

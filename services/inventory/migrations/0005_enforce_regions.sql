@@ -11,16 +11,12 @@ ALTER TABLE providers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE circuits ENABLE ROW LEVEL SECURITY;
 ALTER TABLE devices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE device_placements ENABLE ROW LEVEL SECURITY;
-ALTER TABLE changes ENABLE ROW LEVEL SECURITY;
-ALTER TABLE answered_requests ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY of_regions ON points USING (visible(region_code));
 CREATE POLICY of_regions ON providers USING (visible(region_code));
 CREATE POLICY of_regions ON circuits USING (visible(region_code));
 CREATE POLICY of_regions ON devices USING (visible(region_code));
 CREATE POLICY of_regions ON device_placements USING (visible(region_code));
-CREATE POLICY of_regions ON changes USING (visible(region_code));
-CREATE POLICY of_regions ON answered_requests USING (visible(region_code));
 
 CREATE FUNCTION codes_elsewhere(here text, codes text[]) RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public

@@ -12,6 +12,7 @@ from common.caller import CALLER, SYSTEM
 from common.errors import ServiceError
 from common.events.bus import open_bus
 from common.events.relay import Relay
+from common.postgres import history
 from common.postgres.database import Database, open_database
 from common.postgres.migrations import MigrationFailed, migrate
 from common.rpc.server import serve
@@ -24,7 +25,6 @@ from inventory.files.dataset import read_dataset
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.load_dataset import load_dataset
 from inventory.settings import InventorySettings, OwnerSettings
-from inventory.storage import changes
 from inventory.storage.boundaries import BoundaryCache
 
 
@@ -85,7 +85,7 @@ async def _verify(settings: OwnerSettings) -> int:
         open_database(settings.database_url, size=1) as database,
         database.snapshot() as connection,
     ):
-        whole, sentence = await changes.verify(connection)
+        whole, sentence = await history.verify(connection)
     (sys.stdout if whole else sys.stderr).write(f"{sentence}\n")
     return 0 if whole else 1
 

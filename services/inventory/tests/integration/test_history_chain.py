@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from common.postgres import history
 from common.postgres.database import open_database
 from google.api.httpbody_pb2 import HttpBody
-from inventory.storage import changes
 from inventory.testing import Inventory
 from smartcity.inventory.v1 import point_pb2, point_transfer_pb2
 from smartcity.inventory.v1.point_pb2 import Point
@@ -20,7 +20,7 @@ VALUES ('64.01', 'r', 'a', 'a', '', '', '', '{}')
 
 async def verified(inventory: Inventory) -> tuple[bool, str]:
     async with open_database(inventory.owner_url) as owner, owner.read() as connection:
-        return await changes.verify(connection)
+        return await history.verify(connection)
 
 
 async def as_owner(inventory: Inventory, statement: str) -> None:

@@ -2,6 +2,7 @@
 
 import grpc
 from common.errors import ResourceMissing
+from common.postgres import history
 from common.postgres.pages import Page
 from common.rpc.interceptor import Context
 from common.rpc.server import Published
@@ -13,7 +14,6 @@ from inventory.api.points import PointMethods
 from inventory.api.providers import ProviderMethods
 from inventory.api.regions import RegionMethods
 from inventory.operations.dependencies import Dependencies
-from inventory.storage import changes
 
 SERVICE = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"].full_name
 CHECKED_BY_OPERATION = frozenset(
@@ -43,7 +43,7 @@ class InventoryServicer(
         """List the history of a resource."""
         page = Page(request, key=(int,))
         async with self.needs.database.read() as connection:
-            listed, last = await changes.list_page(connection, request, page)
+            listed, last = await history.list_page(connection, request.name, page)
         if not listed.total:
             raise ResourceMissing(request.name)
         return change_pb2.ListChangesResponse(

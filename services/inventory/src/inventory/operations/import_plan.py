@@ -3,10 +3,10 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 from common.events.event import Event
 from common.names import last_id
+from common.postgres import history
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.inventory.v1.point_transfer_pb2 import (
     FieldChange,
@@ -23,8 +23,7 @@ from inventory.files.point_columns import COLUMNS, Heading, cells_of, unguarded
 from inventory.files.point_rows import RowReader
 from inventory.files.table import SHOWN, Line
 from inventory.operations.point_checks import set_defaults, set_warnings
-from inventory.operations.publish import event_about
-from inventory.storage import changes
+from inventory.operations.publish import HISTORY, event_about
 
 MAX_LISTED = 10_000
 """Errors, warnings and changes that a report lists; the counts are always whole."""
@@ -82,8 +81,8 @@ class Plan:
         rows = []
         for point in [*block.created, *block.updated]:
             stored = block.stored.get(last_id(point.name))
-            states = changes.snapshot(stored), changes.snapshot(point)
-            rows.append(changes.row_of(request, "import", *states))
+            states = HISTORY.snapshot(stored), HISTORY.snapshot(point)
+            rows.append(history.row_of(request, "import", *states))
         return rows
 
     def events(
@@ -93,7 +92,7 @@ class Plan:
         found = []
         for point, row in zip([*block.created, *block.updated], change_rows, strict=True):
             code = last_id(point.name)
-            fields = cast("list[str]", row[-1])
+            fields = history.fields_of(row)
             event = event_about("import", block.stored.get(code), written[code], fields)
             found += [event] if event else []
         return found

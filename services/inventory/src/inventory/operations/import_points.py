@@ -9,6 +9,7 @@ import asyncpg
 from common.errors import FieldsInvalid, Kind, ServiceError, Violation
 from common.events.outbox import append
 from common.names import last_id
+from common.postgres import history
 from common.postgres.database import Connection
 from common.postgres.requests import answer_once
 from smartcity.inventory.v1.point_transfer_pb2 import (
@@ -23,7 +24,7 @@ from inventory.files.sandbox import read_apart
 from inventory.files.table import Line, Table
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.import_plan import Block, Plan
-from inventory.storage import changes, imports
+from inventory.storage import imports
 from inventory.storage.regions import require_region
 
 BLOCK_ROWS = 1000
@@ -98,7 +99,7 @@ class _Import:
         if report.errors:
             raise ImportRefused(report)
         report.committed = True
-        await changes.link(connection)
+        await history.link(connection)
         return report
 
     async def run(self, connection: Connection) -> ImportReport:

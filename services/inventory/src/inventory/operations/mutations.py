@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from common.errors import EtagStale, FieldsInvalid, ResourceMissing, Violation
 from common.masks import mask_violations, merged
 from common.names import region_of
+from common.postgres import history
 from common.postgres.database import Connection, Database
 from common.postgres.requests import answer_once
 from common.validation import violations
@@ -14,7 +15,6 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from inventory.operations.publish import publish
-from inventory.storage import changes
 
 M = TypeVar("M", bound=Message)
 Answer = TypeVar("Answer", bound=Message)
@@ -54,7 +54,7 @@ async def mutate(
 
     async def linked(connection: Connection) -> Answer:
         answer = await act(connection)
-        await changes.link(connection)
+        await history.link(connection)
         return answer
 
     async with database.transaction(dry_run=dry_run) as connection:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from common.events.event import Event, event_of
 from common.events.outbox import append
 from common.postgres.database import Connection
+from common.postgres.history import History
 from google.protobuf.message import Message
 from smartcity.inventory.v1 import events_pb2
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.device_pb2 import Device
 from smartcity.inventory.v1.point_pb2 import Point
 
-from inventory.storage import changes
-
+HISTORY = History(personal=("contact",))
 OF_POINTS = {
     "create": events_pb2.PointCreated,
     "import": events_pb2.PointUpdated,
@@ -35,7 +35,7 @@ async def publish(
     after: Message | None = None,
 ) -> None:
     """Write one change into the history and the outbox."""
-    fields = await changes.record(connection, request, action, before=before, after=after)
+    fields = await HISTORY.record(connection, request, action, before=before, after=after)
     event = event_about(action, before, after, fields)
     if event is not None:
         await append(connection, [event])

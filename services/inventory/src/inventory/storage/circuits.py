@@ -4,11 +4,11 @@ import asyncpg
 from common.errors import FieldsInvalid, ResourceExists, ResourceMissing, Violation
 from common.names import ANY, ids, last_id
 from common.postgres.database import Connection, Row
+from common.postgres.listing import Listed, read_page
 from common.postgres.pages import Page
 from smartcity.inventory.v1 import circuit_pb2
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 
-from inventory.storage.listing import Listed, read_page
 from inventory.storage.points import TECHNOLOGIES
 from inventory.storage.values import (
     Enumeration,

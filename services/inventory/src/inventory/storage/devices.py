@@ -4,11 +4,11 @@ import asyncpg
 from common.errors import Kind, ResourceExists, ResourceMissing, ServiceError
 from common.names import ids, last_id, region_of
 from common.postgres.database import Connection, Row
+from common.postgres.listing import Listed, read_page
 from common.postgres.pages import Page
 from smartcity.inventory.v1 import device_pb2
 from smartcity.inventory.v1.device_pb2 import Device, DevicePlacement
 
-from inventory.storage.listing import Listed, read_page
 from inventory.storage.values import (
     Enumeration,
     broken_constraint,

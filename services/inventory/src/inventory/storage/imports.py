@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from common.postgres.bulk import insert_rows
 from common.postgres.database import Connection, Row
+from common.postgres.history import RECORD_COLUMNS
 from smartcity.inventory.v1.point_pb2 import Point
 
 from inventory.domain.places import Places
 from inventory.storage import points, regions
-from inventory.storage.changes import RECORD_COLUMNS
 
 WAIT = """
 SELECT pg_advisory_xact_lock(hashtextextended('import of points into ' || $1, 0))

@@ -8,13 +8,13 @@ import orjson
 from common.errors import Kind, ResourceExists, ResourceMissing, ServiceError
 from common.names import ids, last_id
 from common.postgres.database import Connection, Row
+from common.postgres.listing import Listed, read_page
 from common.postgres.pages import Page
 from google.type import latlng_pb2
 from smartcity.inventory.v1 import point_pb2, point_transfer_pb2
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.type.v1 import provenance_pb2
 
-from inventory.storage.listing import Listed, read_page
 from inventory.storage.values import (
     Enumeration,
     broken_constraint,

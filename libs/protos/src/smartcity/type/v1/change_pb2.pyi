@@ -34,6 +34,8 @@ class Change(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     CHANGED_FIELDS_FIELD_NUMBER: _builtins.int
+    GRANT_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
     resource: _builtins.str
     """The changed resource's name, for example `regions/64.01/points/PSR-0042`."""
     action: _builtins.str
@@ -42,6 +44,10 @@ class Change(_message.Message):
     """Who did it: the subject of the caller's token, or `anonymous`."""
     request_id: _builtins.str
     """The request id that the caller gave; empty when none was given."""
+    grant: _builtins.str
+    """The grant that allowed it, for example `64.01/operator`; empty when nobody was asked for one."""
+    trace_id: _builtins.str
+    """The trace in which it was made, as the header `x-trace-id` told the caller; 32 hexadecimal digits."""
     @_builtins.property
     def change_time(self) -> _timestamp_pb2.Timestamp:
         """When it was committed (the transaction's start), UTC."""
@@ -71,10 +77,12 @@ class Change(_message.Message):
         before: _struct_pb2.Struct | None = ...,
         after: _struct_pb2.Struct | None = ...,
         changed_fields: _abc.Iterable[_builtins.str] | None = ...,
+        grant: _builtins.str = ...,
+        trace_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "change_time", b"change_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "after", b"after", "before", b"before", "change_time", b"change_time", "changed_fields", b"changed_fields", "request_id", b"request_id", "resource", b"resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "after", b"after", "before", b"before", "change_time", b"change_time", "changed_fields", b"changed_fields", "grant", b"grant", "request_id", b"request_id", "resource", b"resource", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

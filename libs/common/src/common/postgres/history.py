@@ -1,38 +1,25 @@
 """The history: one row per committed change, written in its transaction, never edited."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from smartcity.type.v1.change_pb2 import Change
+
 from common.caller import current_caller
 from common.names import region_of
 from common.postgres.database import Connection, Row
+from common.postgres.listing import Listed
 from common.postgres.pages import Page
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
-from smartcity.inventory.v1 import change_pb2
-from smartcity.type.v1.change_pb2 import Change
+from common.telemetry.traces import current_trace_id
 
-from inventory.storage.listing import Listed
-from inventory.storage.values import present, timestamp
-
-PERSONAL = ("contact",)
-NOT_KEPT = (*PERSONAL, "etag", "create_time", "update_time")
-"""Personal data, and what the change itself tells."""
+TOLD_ANYWAY = ("etag", "create_time", "update_time")
+"""Fields that no snapshot keeps: the change itself tells them."""
 
 State = Mapping[str, Any]
-
-
-def snapshot(message: Message | None) -> State | None:
-    """Return the resource in its JSON form, without personal data."""
-    if message is None:
-        return None
-    kept = type(message)()
-    kept.CopyFrom(message)
-    for field in NOT_KEPT:
-        if field in message.DESCRIPTOR.fields_by_name:
-            kept.ClearField(field)
-    return MessageToDict(kept)
 
 
 def changed_fields(before: State | None, after: State | None) -> list[str]:
@@ -52,30 +39,50 @@ RECORD_COLUMNS = (
     "before",
     "after",
     "changed_fields",
+    "trace_id",
 )
 
 RECORD = f"""
 INSERT INTO changes ({", ".join(RECORD_COLUMNS)})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
 
 
-async def record(
-    connection: Connection,
-    request: Message,
-    action: str,
-    *,
-    before: Message | None = None,
-    after: Message | None = None,
-) -> list[str]:
-    """Write one change and return the fields that changed.
+@dataclass(frozen=True, slots=True)
+class History:
+    """How a service's resources are recorded: `personal` are the fields that no row may hold."""
 
-    That personal data changed is told, not from what to what.
-    """
-    hidden = [name for name in PERSONAL if _held(before, name) != _held(after, name)]
-    row = row_of(request, action, snapshot(before), snapshot(after), hidden)
-    await connection.execute(RECORD, *row)
-    return list(cast("list[str]", row[-1]))
+    personal: tuple[str, ...] = ()
+
+    def snapshot(self, message: Message | None) -> State | None:
+        """Return the resource in its JSON form, without personal data."""
+        if message is None:
+            return None
+        kept = type(message)()
+        kept.CopyFrom(message)
+        for field in (*self.personal, *TOLD_ANYWAY):
+            if field in message.DESCRIPTOR.fields_by_name:
+                kept.ClearField(field)
+        return MessageToDict(kept)
+
+    async def record(
+        self,
+        connection: Connection,
+        request: Message,
+        action: str,
+        *,
+        before: Message | None = None,
+        after: Message | None = None,
+    ) -> list[str]:
+        """Write one change and return the fields that changed.
+
+        That personal data changed is told, not from what to what.
+        """
+        hidden = [name for name in self.personal if _held(before, name) != _held(after, name)]
+        states = self.snapshot(before), self.snapshot(after)
+        row = row_of(request, action, *states, hidden)
+        await connection.execute(RECORD, *row)
+        return fields_of(row)
 
 
 def _held(message: Message | None, field: str) -> bytes:
@@ -108,7 +115,13 @@ def row_of(
         orjson.dumps(before).decode() if before else None,
         orjson.dumps(after).decode() if after else None,
         fields,
+        current_trace_id() or None,
     )
+
+
+def fields_of(row: tuple[object, ...]) -> list[str]:
+    """Return the changed fields in a row of `row_of`."""
+    return list(cast("list[str]", row[RECORD_COLUMNS.index("changed_fields")]))
 
 
 LINK = "SELECT link_changes()"
@@ -157,12 +170,13 @@ async def verify(connection: Connection) -> tuple[bool, str]:
     unlinked = await connection.fetchval(UNLINKED)
     if unlinked is not None:
         return False, f"change {unlinked} is in no link"
-    counted = present(await connection.fetchrow(COUNTED))
+    counted: Any = await connection.fetchrow(COUNTED)
     return True, f"whole: {counted['links']} links, {counted['changes']} changes"
 
 
 LIST = """
-SELECT change_id, resource, action, actor, change_time, request_id, before, after, changed_fields
+SELECT change_id, resource, action, actor, grant_held, change_time, request_id, trace_id, before,
+       after, changed_fields
   FROM changes
  WHERE resource = $1
    AND ($2::bigint IS NULL OR change_id < $2)
@@ -177,12 +191,10 @@ SELECT count(*)
 """
 
 
-async def list_page(
-    connection: Connection, request: change_pb2.ListChangesRequest, page: Page
-) -> tuple[Listed[Change], int]:
+async def list_page(connection: Connection, name: str, page: Page) -> tuple[Listed[Change], int]:
     """Return the history of a resource, the latest first, and the last change's number."""
-    rows = await connection.fetch(LIST, request.name, *page.after, page.limit)
-    total = await connection.fetchval(COUNT, request.name)
+    rows = await connection.fetch(LIST, name, *page.after, page.limit)
+    total = await connection.fetchval(COUNT, name)
     shown = rows[: page.size]
     listed = Listed([_change(row) for row in shown], len(rows) > page.size, total)
     return listed, shown[-1]["change_id"] if shown else 0
@@ -193,10 +205,12 @@ def _change(row: Row) -> Change:
         resource=row["resource"],
         action=row["action"],
         actor=row["actor"],
-        change_time=timestamp(row["change_time"]),
         request_id=row["request_id"],
         changed_fields=row["changed_fields"],
+        grant=row["grant_held"],
+        trace_id=row["trace_id"] or "",
     )
+    change.change_time.FromDatetime(row["change_time"])
     if row["before"]:
         change.before.update(orjson.loads(row["before"]))
     if row["after"]:
