@@ -92,3 +92,11 @@ def test_help_lists_every_target() -> None:
     targets = re.findall(r"^\.PHONY: (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     shown = subprocess.run([MAKE, "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {f"make {name}" for name in targets} == set(re.findall(r"make \S+", shown.stdout))
+
+
+def test_every_alert_has_a_runbook() -> None:
+    rules = (ROOT / "charts/smartcity/rules/alerts.yaml").read_text()
+    described = re.findall(
+        r"^\| ([A-Z]\w+) \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE
+    )
+    assert re.findall(r"alert: (\w+)", rules) == described

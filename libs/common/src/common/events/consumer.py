@@ -25,7 +25,7 @@ from common.events.event import Event, EventUnreadable, event_from
 from common.events.subscription import ACK_WITHIN_S, Subscription
 from common.postgres.database import Connection, Database, DatabaseAway, DatabaseCrowded
 from common.telemetry.logs import logger
-from common.telemetry.metrics import DEAD_LETTERS, EVENT_SECONDS, EVENTS_HANDLED
+from common.telemetry.metrics import DEAD_LETTERS, EVENT_SECONDS, EVENTS_HANDLED, show_consumer
 from common.telemetry.traces import handling
 
 TRIES = 8
@@ -97,6 +97,7 @@ class Consumer:
     async def run(self) -> None:
         """Handle new events, and those that an operator sends again."""
         name = self.interest.consumer
+        show_consumer(name)
         again = Interest(f"{name}-replays", "REPLAYS", (f"replay.{name}.>",))
         await asyncio.gather(self._follow(self.interest), self._follow(again))
 

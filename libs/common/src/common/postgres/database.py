@@ -10,6 +10,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from common.caller import current_caller
 from common.errors import Kind, ServiceError
+from common.telemetry.metrics import DATABASE_CONNECTIONS, DATABASE_CROWDED
 
 # A text, since the driver's classes take type arguments in its stubs only.
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -157,6 +158,8 @@ async def open_database(url: str, *, size: int = 10) -> AsyncIterator[Database]:
     """Open the pool of `postgresql://user@host/name`; the server need not be there yet."""
     bound: dict[int, str] = {}
     async with _pool(url, size, bound) as pool, _pool(url, 1, bound) as spare:
+        DATABASE_CONNECTIONS.labels("open").set_function(pool.get_size)
+        DATABASE_CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
         yield Database(pool, spare, url, bound)
 
 
@@ -199,6 +202,7 @@ class _Lent:
             async with asyncio.timeout(PATIENCE_S):  # cheaper than acquire's own, a task each
                 self._connection = await self._pool.acquire()
         except TimeoutError as error:
+            DATABASE_CROWDED.inc()
             raise DatabaseCrowded("too many calls at once; repeat this one later") from error
         except (OSError, *_AWAY) as error:
             raise _away() from error

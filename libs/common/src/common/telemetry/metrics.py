@@ -6,6 +6,12 @@ OUTBOX_PENDING = Gauge("smartcity_outbox_pending", "Events not published yet.", 
 OUTBOX_AGE = Gauge(
     "smartcity_outbox_oldest_seconds", "Age of the oldest event not published yet.", ("stream",)
 )
+DATABASE_CONNECTIONS = Gauge(
+    "smartcity_database_connections", "Connections of the pool, by state.", ("state",)
+)
+DATABASE_CROWDED = Counter(
+    "smartcity_database_crowded_total", "Calls that waited for a connection in vain."
+)
 EVENTS_PUBLISHED = Counter(
     "smartcity_events_published_total", "Events the bus has stored.", ("stream",)
 )
@@ -29,3 +35,12 @@ CONSUMER_REBUILT = Counter(
 DEAD_LETTERS = Counter(
     "smartcity_dead_letters_total", "Events given up after all tries.", ("consumer",)
 )
+OUTCOMES = ("handled", "duplicate", "dead", "gap")
+
+
+def show_consumer(consumer: str) -> None:
+    """Show a consumer's counters from 0 on: an alarm on their growth must see the first step."""
+    for outcome in OUTCOMES:
+        EVENTS_HANDLED.labels(consumer, outcome)
+    for counter in (DEAD_LETTERS, CONSUMER_REBUILT):
+        counter.labels(consumer)
