@@ -41,6 +41,10 @@ load: $(INSTALLED) ## Load a folder of data into the running platform (REGION=64
 verify: $(INSTALLED) ## Check that nobody changed the running platform's history behind its back
 	@exec $(STACK) verify
 
+.PHONY: reseal
+reseal: $(INSTALLED) ## Seal all contacts of the running platform under the active key (docs/operations.md)
+	@exec $(STACK) reseal
+
 .PHONY: token
 token: $(INSTALLED) ## Print a token for the running platform (ROLE=operator REGION=64.01; -s: that alone)
 	@exec $(STACK) token $(if $(ROLE),--role '$(ROLE)') $(if $(REGION),--region '$(REGION)')

@@ -33,6 +33,8 @@ async def _run(arguments: argparse.Namespace, settings: StackSettings) -> int:
             await commands.load(settings, arguments.region, arguments.folder)
         case "verify":
             await commands.verify(settings)
+        case "reseal":
+            await commands.reseal(settings)
         case "token":
             await commands.token(settings, f"{arguments.region}/{arguments.role}")
         case "events":
@@ -50,12 +52,15 @@ def _parser() -> argparse.ArgumentParser:
         "--quiet", action="store_true", help="write the children's logs to files only"
     )
     parser.add_argument("--with-parent", action="store_true", help="stop when the parent dies")
-    named = parser.add_subparsers(dest="command", metavar="up|load|verify|token|events|clean")
+    named = parser.add_subparsers(
+        dest="command", metavar="up|load|verify|reseal|token|events|clean"
+    )
     named.add_parser("up", help="start everything (the default)")
     loading = named.add_parser("load", help="load a folder of data into the running stack")
     loading.add_argument("--region", required=True, help="code of the region, such as 64.09")
     loading.add_argument("folder", type=Path)
     named.add_parser("verify", help="check the chain of the running stack's history")
+    named.add_parser("reseal", help="seal all contacts under the active key of the keys file")
     asking = named.add_parser("token", help="print a token for the running stack")
     asking.add_argument("--role", default="operator", help="such as viewer, operator, admin")
     asking.add_argument("--region", default="64.01", help="its code; * with the role admin")

@@ -1,4 +1,4 @@
-"""The commands of `python -m devstack`: up, load, verify, token, events, clean."""
+"""The commands of `python -m devstack`: up, load, verify, reseal, token, events, clean."""
 
 import asyncio
 import json
@@ -60,6 +60,16 @@ async def verify(settings: StackSettings) -> None:
         CommandFailed: The chain is broken; the message names the link.
     """
     await _run_command(settings, StateFolder(settings.state_folder), "verify")
+
+
+async def reseal(settings: StackSettings) -> None:
+    """Seal all contacts of the running stack under the active key of its keys file.
+
+    Raises:
+        StackNotRunning: There is none, or it is still starting.
+        CommandFailed: The file lacks a key that some are sealed under.
+    """
+    await _run_command(settings, StateFolder(settings.state_folder), "reseal")
 
 
 async def _run_command(settings: StackSettings, state: StateFolder, *words: str) -> None:

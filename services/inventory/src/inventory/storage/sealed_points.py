@@ -28,6 +28,31 @@ UPDATE points
 """
 
 
+COUNT_BY_KEY = """
+SELECT convert_from(substr(contact_sealed, 2, get_byte(contact_sealed, 0)), 'UTF8') AS key_id,
+       count(*) AS contacts
+  FROM points
+ WHERE contact_sealed IS NOT NULL
+ GROUP BY key_id
+ ORDER BY key_id
+"""
+
+READ_UNDER_OTHER_KEYS = """
+SELECT region_code, point_id, contact_sealed
+  FROM points
+ WHERE contact_sealed IS NOT NULL
+   AND substr(contact_sealed, 2, get_byte(contact_sealed, 0)) <> convert_to($1, 'UTF8')
+ LIMIT $2
+   FOR UPDATE
+"""
+
+RESEAL = """
+UPDATE points
+   SET contact_sealed = $3
+ WHERE region_code = $1 AND point_id = $2
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class SealedPoints:
     """The storage of points for `inventory.operations.mutations`."""
@@ -68,6 +93,26 @@ class SealedPoints:
         elif had:
             await connection.execute(SET_CONTACT, *ids(wanted.name), None, None)
         return stored
+
+
+async def count_by_key(connection: Connection) -> dict[str, int]:
+    """Return how many contacts are sealed under each key, by its id."""
+    rows = await connection.fetch(COUNT_BY_KEY)
+    return {row["key_id"]: row["contacts"] for row in rows}
+
+
+async def reseal_some(connection: Connection, keyring: Keyring, at_most: int) -> int:
+    """Seal contacts under the active key that are not; return how many, 0 when all are.
+
+    It is no change of the points: their version, their history and their contact stay as they are.
+    """
+    rows = await connection.fetch(READ_UNDER_OTHER_KEYS, keyring.active, at_most)
+    sealed = [
+        (code, point_id, keyring.reseal(held, f"regions/{code}/points/{point_id}"))
+        for code, point_id, held in rows
+    ]
+    await connection.executemany(RESEAL, sealed)
+    return len(sealed)
 
 
 def masked(contact: Contact) -> Contact:
