@@ -15,6 +15,7 @@ from files import files
 from reads import reads
 from start import start
 from table import Table
+from walls import walls
 
 # gRPC's handlers around a fork may abort a child before it becomes the server that is measured.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
@@ -22,6 +23,7 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "reads": reads,
     "events": events,
+    "walls": walls,
     "files": files,
 }
 

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
-from devstack.callers import grpc_caller
 from devstack.databases import owner_of
 from devstack.ports import free_ports
 from devstack.probes import accepts
@@ -22,12 +21,16 @@ SERVICE = "/smartcity.inventory.v1.InventoryService"
 POINT = "KEC-64.01.06"
 ROUNDS = 3
 Measured = Callable[[], Awaitable[Rate]]
+Call = Callable[[bytes], Awaitable[bytes]]
 
 
 async def reads(stack: Stack) -> Table:
     """Measure everything in turns, so that what disturbs the machine disturbs all alike."""
     direct = stack.place.address("inventory-grpc")
-    async with _baseline(stack) as baseline, grpc_caller(stack, address=direct) as channel:
+    async with (
+        _baseline(stack) as baseline,
+        grpc.aio.insecure_channel(direct) as channel,
+    ):
         gateway = stack.place.public_address
         token = await stack.token("64.01/viewer")
         one = point_pb2.GetPointRequest(name=f"regions/64.01/points/{POINT}")
@@ -37,12 +40,16 @@ async def reads(stack: Stack) -> Table:
             "one point, gateway": lambda: measure(
                 gateway, f"/v1/regions/64.01/points/{POINT}", token
             ),
-            "one point, gRPC": lambda: _grpc(channel, "GetPoint", one.SerializeToString()),
+            "one point, gRPC": lambda: call_often(
+                with_token(channel, "GetPoint", token), one.SerializeToString
+            ),
             "100 points, FastAPI": lambda: measure(baseline, "/regions/64.01/points?page_size=100"),
             "100 points, gateway": lambda: measure(
                 gateway, "/v1/regions/64.01/points?pageSize=100", token
             ),
-            "100 points, gRPC": lambda: _grpc(channel, "ListPoints", many.SerializeToString()),
+            "100 points, gRPC": lambda: call_often(
+                with_token(channel, "ListPoints", token), many.SerializeToString
+            ),
         }
         found: dict[str, list[Rate]] = {name: [] for name in rows}
         for _ in range(ROUNDS):
@@ -79,17 +86,23 @@ async def _baseline(stack: Stack) -> AsyncIterator[str]:
         await process.wait()
 
 
-async def _grpc(channel: grpc.aio.Channel, method: str, request: bytes) -> Rate:
-    """Call without decoding the answer, as the HTTP load generator does."""
+def with_token(channel: grpc.aio.Channel, method: str, token: str) -> Call:
+    """Return the function that calls, without decoding the answer, as the HTTP load does."""
     call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
         f"{SERVICE}/{method}"
     )
+    metadata = (("authorization", f"Bearer {token}"),)
+    return lambda request: call(request, metadata=metadata)
+
+
+async def call_often(call: Call, request: Callable[[], bytes]) -> Rate:
+    """Call for `SECONDS` with as many calls at once as there are connections."""
     times: list[float] = []
     begin = time.perf_counter()
 
     async def worker() -> None:
         while (sent := time.perf_counter()) < begin + SECONDS:
-            await call(request)
+            await call(request())
             times.append(time.perf_counter() - sent)
 
     await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))

@@ -5,12 +5,14 @@ import os
 import shutil
 import signal
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from common.events.dead_letters import dead_letters, discard, replay
 from common.events.event import Event, event_of
 from common.events.outbox import append
 from common.events.relay import Relay
+from common.telemetry.metrics import OUTBOX_PENDING
 from devstack.waiting import until
 from smartcity.inventory.v1.events_pb2 import PointUpdated
 
@@ -211,3 +213,45 @@ async def test_a_relay_without_notifications_looks_by_itself(town: Any) -> None:
 async def sent(town: Any, event: Event, more: dict[str, str] | None = None) -> None:
     headers = event.headers() | (more or {})
     await town.bus.jetstream.publish(event.subject, event.body, headers=headers)
+
+
+async def test_a_database_that_is_read_only_for_a_while_loses_nothing(
+    town: Any, postgres_server: Any
+) -> None:
+    await town.write(town.events_about(5, 4))
+    name = urlsplit(town.database_url).path.removeprefix("/")
+    await read_only(postgres_server, name, "on")
+    await town.work("relay")
+    await town.work("consume")
+
+    async def tried() -> bool:
+        return int(await town.stored()) > 0
+
+    assert not await until(tried, within_s=2)  # what cannot be marked is not published
+    await read_only(postgres_server, name, "off")
+    assert await town.comes_to(town.effects_of(5, 4))
+    assert await town.stored() == 20
+
+
+async def read_only(postgres_server: Any, name: str, state: str) -> None:
+    async with postgres_server.connect() as connection:
+        await connection.execute(
+            f"ALTER DATABASE {name} SET default_transaction_read_only = {state}"
+        )
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
+        )
+
+
+async def test_the_outbox_is_measured_while_the_bus_is_away(town: Any) -> None:
+    await town.nats.stop()
+    await town.write(town.events_about(3, 2))
+    relay = asyncio.create_task(Relay(town.database, town.bus, "MEASURED").run())
+
+    async def told() -> bool:
+        return bool(OUTBOX_PENDING.labels("MEASURED")._value.get() == 6)  # noqa: SLF001
+
+    assert await until(told, within_s=10)
+    relay.cancel()
+    await asyncio.wait([relay])
+    await town.nats.start()

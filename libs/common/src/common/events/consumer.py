@@ -238,6 +238,7 @@ class Consumer:
             return
         logger().warning("event failed", consumer=name, event_id=event.event_id, error=text)
         if not counts:
+            EVENTS_HANDLED.labels(name, "again").inc()
             await _tell(one.message.nak(delay=AGAIN_S))
         elif tries < TRIES:
             await _tell(one.message.nak(delay=self.first_delay_s * 2 ** (tries - 1)))

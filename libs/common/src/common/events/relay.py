@@ -31,6 +31,7 @@ PUBLISH_S = 5.0
 LOOK_EVERY_S = 1.0
 """How long a missed notification may go unnoticed."""
 KEPT_DAYS = 7
+SLICE = 20_000
 LOOK_AT_STREAM_S = 60.0
 HOUSE_EVERY_S = 5.0
 ITS_OWN_FAULT = (nats.errors.MaxPayloadError, nats.errors.BadSubjectError, ValueError)
@@ -104,9 +105,18 @@ SELECT partition_id
 """
 
 PUBLISH_AGAIN = """
+WITH unpublished AS (
 UPDATE outbox
    SET publish_time = NULL
- WHERE publish_time IS NOT NULL
+ WHERE outbox_id IN (
+       SELECT outbox_id
+         FROM outbox
+        WHERE publish_time IS NOT NULL
+        LIMIT $1)
+RETURNING 1
+)
+SELECT count(*)
+  FROM unpublished
 """
 
 
@@ -194,8 +204,8 @@ class Relay:
             created, last = str(info.created), int(info.state.last_seq)
             known = await connection.fetchrow(KNOWN_STREAM, self.stream)
             if known and (known["created"] != created or known["last_sequence"] > last):
-                done = await connection.execute(PUBLISH_AGAIN)
-                logger().warning("stream lost events: publishing again", done=done)
+                events = await _publish_again(connection)
+                logger().warning("stream lost events: publishing again", events=events)
                 await connection.execute(NOTE_STREAM, self.stream, created, last)
             elif known is None:
                 await connection.execute(NOTE_STREAM, self.stream, created, last)
@@ -212,6 +222,14 @@ class Relay:
             except SURVIVED as error:
                 logger().warning("relay: no housekeeping", error=repr(error))
             await asyncio.sleep(HOUSE_EVERY_S)
+
+
+async def _publish_again(connection: Connection) -> int:
+    """Forget that events were published; in slices, for a week of them is a long statement."""
+    events = 0
+    while some := await connection.fetchval(PUBLISH_AGAIN, SLICE):
+        events += int(some)
+    return events
 
 
 async def measure(connection: Connection, stream: str) -> tuple[int, float]:

@@ -17,7 +17,7 @@ EVENTS_PUBLISHED = Counter(
 )
 EVENTS_HANDLED = Counter(
     "smartcity_events_handled_total",
-    "Events a consumer is done with: handled, duplicate, dead, or past a gap.",
+    "What a consumer did with an event: handled, duplicate, dead, past a gap; again: put off.",
     ("consumer", "outcome"),
 )
 EVENT_SECONDS = Histogram(
@@ -35,7 +35,7 @@ CONSUMER_REBUILT = Counter(
 DEAD_LETTERS = Counter(
     "smartcity_dead_letters_total", "Events given up after all tries.", ("consumer",)
 )
-OUTCOMES = ("handled", "duplicate", "dead", "gap")
+OUTCOMES = ("handled", "duplicate", "dead", "gap", "again")
 
 
 def show_consumer(consumer: str) -> None:
