@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from common.postgres.database import Database, DatabaseAway, QueryTimedOut, open_database
 from devstack.postgres import EmbeddedPostgres, PostgresOptions
@@ -100,3 +101,12 @@ async def test_a_snapshot_sees_one_moment(database: Database) -> None:
         before = await connection.fetchval("SELECT count(*) FROM kept")
         await put(database, 5)
         assert await connection.fetchval("SELECT count(*) FROM kept") == before
+
+
+@pytest.mark.parametrize("arguments", [(1, 2), ("one",)])
+async def test_wrong_arguments_are_our_fault_and_no_outage(
+    database: Database, arguments: tuple[object, ...]
+) -> None:
+    with pytest.raises((asyncpg.InterfaceError, asyncpg.DataError)):
+        async with database.read() as connection:
+            await connection.execute("INSERT INTO kept (value) VALUES ($1)", *arguments)

@@ -240,10 +240,14 @@ def _translated(error: BaseException) -> BaseException:
         return DatabaseBusy("another change was under way; repeat the call")
     if isinstance(error, asyncpg.QueryCanceledError):
         return QueryTimedOut("the database took too long")
-    # A ValueError of the driver's is a wrong argument: our fault, not the server's.
-    if isinstance(error, _AWAY) and not isinstance(error, ValueError):
+    if isinstance(error, _AWAY) and not _is_our_fault(error):
         return _away()
     return error
+
+
+def _is_our_fault(error: BaseException) -> bool:
+    """Tell whether the driver refused a statement's arguments, by kind or by count."""
+    return isinstance(error, ValueError) or "the server expects" in str(error)
 
 
 def _away() -> DatabaseAway:

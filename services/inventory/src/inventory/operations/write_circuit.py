@@ -30,15 +30,19 @@ async def create_circuit(needs: Dependencies, request: circuit_pb2.CreateCircuit
     async def act(connection: Connection) -> Circuit:
         draft = request.circuit
         draft.name = f"{request.parent}/circuits/{request.circuit_id or needs.new_id()}"
+        created = await mutations.create(connection, circuits, request, draft, check_circuit)
         await _require_point_in_use(connection, request.parent)
-        return await mutations.create(connection, circuits, request, draft, check_circuit)
+        return created
 
     region = region_of(request.parent)
     return await mutations.mutate(needs.database, request, region, Circuit, act)
 
 
 async def _require_point_in_use(connection: Connection, name: str) -> None:
-    """Refuse a retired point; one that does not exist is told when the circuit is stored."""
+    """Refuse a retired point, which undoes what was stored.
+
+    Asked last: a name that is none, or of no point, has been refused by then.
+    """
     point = await points.read(connection, name, lock=True)
     if point is not None and point.state == Point.RETIRED:
         raise PointRetired(f"{name} is RETIRED; no line is brought to it any more", resource=name)
