@@ -6,4 +6,4 @@ import os
 # abort the child now and then before it becomes the server (8 of 300 times when tried).
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
-pytest_plugins = ["devstack.testing", "inventory.testing"]
+pytest_plugins = ["devstack.testing", "inventory.testing", "monitoring.testing"]

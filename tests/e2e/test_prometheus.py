@@ -20,7 +20,7 @@ from devstack.waiting import until
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "charts/smartcity/rules"
-LISTENERS = ("inventory-metrics", "gateway-metrics")
+LISTENERS = ("inventory-metrics", "monitoring-metrics", "gateway-metrics")
 
 pytestmark = pytest.mark.skipif(
     PROMETHEUS is None and "CI" not in os.environ, reason="no Prometheus (Debian: prometheus)"

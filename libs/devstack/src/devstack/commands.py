@@ -144,6 +144,7 @@ def addresses(stack: Stack) -> str:
         ("PostgreSQL", stack.postgres.url("inventory", "inventory")),
         ("NATS", stack.nats.url),
         ("metrics", f"http://{place.address('inventory-metrics')}/metrics (inventory)"),
+        ("", f"http://{place.address('monitoring-metrics')}/metrics (monitoring)"),
         ("", f"http://{place.address('gateway-metrics')}/metrics (gateway)"),
         ("state, logs", f"{stack.state.path}"),
         *(("opened (o+x)", f"{path} for PostgreSQL's user") for path in stack.postgres.opened),

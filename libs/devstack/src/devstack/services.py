@@ -105,24 +105,27 @@ def inventory(place: Place, replica: int = 1) -> Service:
     """Points, circuits, devices and providers."""
     folder = place.settings.data_folder
     name = "inventory" if replica == 1 else f"inventory-{replica}"
-    alone = place.settings.replicas == 1
     return Service(
         name="inventory",
         replica=replica,
         env={
-            "SMARTCITY_GRPC_ADDRESS": place.address(f"{name}-grpc"),
-            "SMARTCITY_METRICS_ADDRESS": place.address(f"{name}-metrics"),
-            "SMARTCITY_LEAVE_S": "0" if alone else str(LEAVE_S),
-            "SMARTCITY_DATABASE_URL": place.postgres.url("inventory", "inventory"),
-            "SMARTCITY_NATS_URL": f"nats://{place.address('nats')}",
-            "SMARTCITY_IDENTITY": place.settings.identity,
-            "SMARTCITY_OIDC_ISSUER": place.issuer,
+            **_grpc_service(place, "inventory", name),
             "SMARTCITY_CONTACT_KEYS_FILE": str(contact_keys_file(place.state.secrets)),
-            "SMARTCITY_OTLP_ADDRESS": place.settings.otlp_address,
-            "SMARTCITY_LOG_LEVEL": place.settings.log_level,
         },
         owner_env=_as_owner(place, "inventory"),
         load=() if folder is None else ("--region", place.settings.region, "--first", str(folder)),
+        ready=accepts(place.address(f"{name}-grpc")),
+    )
+
+
+def monitoring(place: Place, replica: int = 1) -> Service:
+    """Measurements, and the state that they show."""
+    name = "monitoring" if replica == 1 else f"monitoring-{replica}"
+    return Service(
+        name="monitoring",
+        replica=replica,
+        env=_grpc_service(place, "monitoring", name),
+        owner_env=_as_owner(place, "monitoring"),
         ready=accepts(place.address(f"{name}-grpc")),
     )
 
@@ -134,7 +137,9 @@ def gateway(place: Place) -> Service:
         database=False,
         env={
             "SMARTCITY_HTTP_ADDRESS": place.public_address,
-            "SMARTCITY_UPSTREAMS": json.dumps({"inventory": _replicas(place, "inventory")}),
+            "SMARTCITY_UPSTREAMS": json.dumps(
+                {name: _replicas(place, name) for name in REPLICATED}
+            ),
             "SMARTCITY_PAGES_ADDRESS": place.address("gateway-pages"),
             "SMARTCITY_GRPC_ADDRESS": place.address("gateway-grpc"),
             "SMARTCITY_ENVOY_ADMIN_ADDRESS": place.address("envoy-admin"),
@@ -147,7 +152,7 @@ def gateway(place: Place) -> Service:
     )
 
 
-ALL: tuple[Builder, ...] = (issuer, inventory, gateway)
+ALL: tuple[Builder, ...] = (issuer, inventory, monitoring, gateway)
 
 
 def needed(settings: StackSettings) -> tuple[Builder, ...]:
@@ -156,7 +161,10 @@ def needed(settings: StackSettings) -> tuple[Builder, ...]:
     return tuple(build for build in ALL if build is not issuer or local)
 
 
-REPLICATED: Mapping[str, Callable[[Place, int], Service]] = {"inventory": inventory}
+REPLICATED: Mapping[str, Callable[[Place, int], Service]] = {
+    "inventory": inventory,
+    "monitoring": monitoring,
+}
 """Those that may run more than once, by name."""
 
 
@@ -164,6 +172,22 @@ def replicas(service: Service, place: Place) -> list[Service]:
     """Return the other replicas of a service; they need no preparation."""
     numbers = range(2, place.settings.replicas + 1) if service.name in REPLICATED else ()
     return [REPLICATED[service.name](place, number) for number in numbers]
+
+
+def _grpc_service(place: Place, service: str, process: str) -> Environment:
+    """Return what every gRPC service takes from its environment."""
+    alone = place.settings.replicas == 1
+    return {
+        "SMARTCITY_GRPC_ADDRESS": place.address(f"{process}-grpc"),
+        "SMARTCITY_METRICS_ADDRESS": place.address(f"{process}-metrics"),
+        "SMARTCITY_LEAVE_S": "0" if alone else str(LEAVE_S),
+        "SMARTCITY_DATABASE_URL": place.postgres.url(service, service),
+        "SMARTCITY_NATS_URL": f"nats://{place.address('nats')}",
+        "SMARTCITY_IDENTITY": place.settings.identity,
+        "SMARTCITY_OIDC_ISSUER": place.issuer,
+        "SMARTCITY_OTLP_ADDRESS": place.settings.otlp_address,
+        "SMARTCITY_LOG_LEVEL": place.settings.log_level,
+    }
 
 
 def _replicas(place: Place, service: str) -> str:

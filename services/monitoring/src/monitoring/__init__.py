@@ -1,0 +1,1 @@
+"""Monitoring: measurements of points, and the state that they show."""

@@ -1,0 +1,67 @@
+"""Runs monitoring: `python -m monitoring`, or its command `migrate`."""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import uvloop
+from common.events.bus import open_bus
+from common.events.consumer import Consumer
+from common.events.relay import Relay
+from common.postgres.database import open_database
+from common.postgres.migrations import MigrationFailed, migrate
+from common.rpc.server import serve
+from common.settings import load
+from common.telemetry.logs import configure_logs
+
+from monitoring.api.servicer import published
+from monitoring.events.points import INTEREST, keep_point
+from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.run_writer import run_writer
+from monitoring.settings import MonitoringSettings, OwnerSettings
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command that the words name."""
+    if list(words) == ["migrate"]:
+        return _migrate(load(OwnerSettings))
+    if words:
+        sys.stderr.write("usage: python -m monitoring [migrate]\n")
+        return 2
+    settings = load(MonitoringSettings)
+    configure_logs(settings.log_level, "monitoring")
+    uvloop.run(_serve(settings))
+    return 0
+
+
+async def _serve(settings: MonitoringSettings) -> None:
+    async with (
+        open_database(settings.database_url, size=settings.database_connections) as database,
+        open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
+    ):
+        needs = Dependencies(database, bus, kept_days=settings.kept_days)
+        await serve(
+            "monitoring",
+            [published(needs)],
+            settings,
+            probe=database.is_there,
+            background=[
+                Relay(database, bus, "MONITORING").run,
+                Consumer(database, bus, INTEREST, keep_point).run,
+                partial(run_writer, needs),
+            ],
+        )
+
+
+def _migrate(settings: OwnerSettings) -> int:
+    try:
+        report = migrate(settings.migration_url, settings.migrations_folder)
+    except MigrationFailed as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{report or 'nothing to migrate'}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

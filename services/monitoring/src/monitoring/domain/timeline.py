@@ -1,0 +1,152 @@
+"""The state of a point as a function of its measurements.
+
+`observe` takes one measurement after the other in their order of time; what it carries between
+them is a `Memory`. Whoever learns of an earlier measurement begins again from an earlier memory, so
+that the order of arrival decides nothing. A state begins with the first of the measurements that
+led to it, not with the one that made it certain: the minutes of an outage count from its begin.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from monitoring.domain.observation import Observation, Verdict, in_order
+from monitoring.domain.rules import Rules
+
+
+class State(StrEnum):
+    """How a point's line is."""
+
+    UP = "UP"
+    DEGRADED = "DEGRADED"
+    DOWN = "DOWN"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Measurements of one kind, one after the other, up to the latest."""
+
+    count: int = 0
+    start: datetime | None = None
+
+    def after(self, time: datetime, *, goes_on: bool) -> "Run":
+        """Return the run with one more measurement, or none when that one is of another kind."""
+        return Run(self.count + 1, self.start or time) if goes_on else NO_RUN
+
+
+NO_RUN = Run()
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """A state begins; it lasts until the next boundary."""
+
+    start: datetime
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """All that the past means for what comes."""
+
+    current: Boundary | None = None
+    """None before the first measurement."""
+    last: datetime | None = None
+    good: Run = NO_RUN
+    answered: Run = NO_RUN
+    poor: Run = NO_RUN
+    """Poor or silent."""
+    silent: Run = NO_RUN
+
+    @property
+    def state(self) -> State:
+        """The state now."""
+        return self.current.state if self.current else State.UNKNOWN
+
+
+def observe(memory: Memory, seen: Observation, rules: Rules) -> tuple[Memory, list[Boundary]]:
+    """Return the memory after a measurement, and the boundaries that it made certain.
+
+    The boundaries are in order and none lies before the start of the state they end. One at
+    that very start replaces it.
+    """
+    verdict = seen.verdict(rules)
+    if verdict is None:
+        return memory, []
+    memory, begun = expire(memory, seen.time, rules)
+    if memory.current is None:
+        first = Boundary(seen.time, State.UNKNOWN, "the first measurement")
+        memory, begun = replace(memory, current=first), [first]
+    memory = replace(
+        memory,
+        last=seen.time,
+        good=memory.good.after(seen.time, goes_on=verdict is Verdict.GOOD),
+        answered=memory.answered.after(seen.time, goes_on=verdict is not Verdict.SILENT),
+        poor=memory.poor.after(seen.time, goes_on=verdict is not Verdict.GOOD),
+        silent=memory.silent.after(seen.time, goes_on=verdict is Verdict.SILENT),
+    )
+    decided = _decided(memory, rules)
+    if decided is None:
+        return memory, begun
+    return replace(memory, current=decided), [*begun, decided]
+
+
+def expire(memory: Memory, now: datetime, rules: Rules) -> tuple[Memory, list[Boundary]]:
+    """Return what silence of the probes until `now` means: UNKNOWN once the last is not fresh."""
+    if memory.last is None:
+        return memory, []
+    end = memory.last + timedelta(seconds=rules.fresh_s)
+    if end >= now:
+        return memory, []
+    if memory.state is State.UNKNOWN:
+        return Memory(memory.current, memory.last), []
+    unknown = Boundary(end, State.UNKNOWN, f"no measurement for {rules.fresh_s:g} s")
+    return Memory(unknown, memory.last), [unknown]
+
+
+def boundaries(observations: Iterable[Observation], rules: Rules) -> list[Boundary]:
+    """Return the whole timeline of some measurements of a point, in whatever order they are given.
+
+    The reference for what the service does step by step.
+    """
+    memory, found = Memory(), list[Boundary]()
+    for seen in sorted(set(observations), key=in_order):
+        memory, begun = observe(memory, seen, rules)
+        for boundary in begun:
+            if found and found[-1].start == boundary.start:
+                found.pop()
+            found.append(boundary)
+    return found
+
+
+def _decided(memory: Memory, rules: Rules) -> Boundary | None:
+    """Return the state that the runs make certain, when it is another one."""
+    state = memory.state
+    if state is not State.DOWN and memory.silent.count >= rules.silent_to_down:
+        return _begun(memory.silent, State.DOWN, "measurements without an answer")
+    if state is State.DOWN:
+        return _after_down(memory, rules)
+    if state is not State.DEGRADED and memory.poor.count >= rules.poor_to_degraded:
+        return _begun(memory.poor, State.DEGRADED, "measurements slow or with losses")
+    needed = 1 if state is State.UNKNOWN else rules.good_to_up
+    if state is not State.UP and memory.good.count >= needed:
+        return _begun(memory.good, State.UP, "measurements as they should be")
+    return None
+
+
+def _after_down(memory: Memory, rules: Rules) -> Boundary | None:
+    needed = rules.answered_to_leave_down
+    if memory.good.count >= needed:
+        return _begun(memory.good, State.UP, "measurements as they should be")
+    if memory.answered.count >= needed and memory.good.count == 0:
+        return _begun(memory.answered, State.DEGRADED, "measurements slow or with losses")
+    return None
+
+
+def _begun(run: Run, state: State, what: str) -> Boundary:
+    if run.start is None:
+        raise ValueError("a run without measurements decides nothing")
+    return Boundary(run.start, state, f"{run.count} {what}")

@@ -1,0 +1,1 @@
+"""What monitoring hears of other services."""

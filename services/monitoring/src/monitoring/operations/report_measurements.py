@@ -1,0 +1,122 @@
+"""Taking measurements: what is accepted is in the stream before it is acknowledged."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from zlib import crc32
+
+import nats.errors
+from common.errors import FieldsInvalid, Violation
+from common.events.bus import BusAway
+from common.names import last_id, region_of
+from common.validation import violations
+from smartcity.monitoring.v1.measurement_pb2 import (
+    Measurement,
+    ReportMeasurementsRequest,
+    ReportMeasurementsResponse,
+)
+
+from monitoring.operations.dependencies import Dependencies
+from monitoring.storage import points
+
+STREAM = "TELEMETRY"
+PARTITIONS = 8
+MOST = 10_000
+IN_A_MESSAGE = 2_000
+FUTURE = timedelta(minutes=5)
+PUBLISH_S = 10.0
+Rejection = ReportMeasurementsResponse.Rejection
+
+
+async def report_measurements(
+    needs: Dependencies, request: ReportMeasurementsRequest
+) -> ReportMeasurementsResponse:
+    """Store the measurements that are right, and tell of each other one why it is not.
+
+    Raises:
+        FieldsInvalid: The request as a whole is none.
+        BusAway: The bus did not take them; sent again, none is doubled.
+    """
+    _refuse_wrong_request(request)
+    rejections = await _rejections(needs, request)
+    wrong = {rejection.index for rejection in rejections}
+    taken = [m for index, m in enumerate(request.measurements) if index not in wrong]
+    await _publish(needs, request.parent, taken)
+    return ReportMeasurementsResponse(accepted_count=len(taken), rejections=rejections)
+
+
+def partition_of(point: str) -> int:
+    """Return which partition a point's measurements belong to: always the same."""
+    return crc32(point.encode()) % PARTITIONS
+
+
+def _refuse_wrong_request(request: ReportMeasurementsRequest) -> None:
+    count = len(request.measurements)
+    first = ReportMeasurementsRequest(
+        parent=request.parent, measurements=request.measurements[: min(count, 1)]
+    )
+    found = [v for v in violations(first) if not v.field.startswith("measurements[")]
+    if count > MOST:
+        sentence = f"must hold at most {MOST} measurements; there are {count}"
+        found.append(Violation("measurements", sentence, "TOO_MANY"))
+    if found:
+        raise FieldsInvalid(found)
+
+
+async def _rejections(needs: Dependencies, request: ReportMeasurementsRequest) -> list[Rejection]:
+    region = last_id(request.parent)
+    asked = {last_id(m.point) for m in request.measurements if region_of(m.point) == region}
+    async with needs.database.read() as connection:
+        known = await points.known(connection, region, asked)
+    now, oldest = needs.clock(), needs.oldest
+    found = []
+    for index, measurement in enumerate(request.measurements):
+        why = _why_not(measurement, region, known, oldest, now)
+        if why:
+            found.append(Rejection(index=index, reason=why[0], message=why[1]))
+    return found
+
+
+def _why_not(
+    measurement: Measurement, region: str, known: set[str], oldest: datetime, now: datetime
+) -> tuple[str, str] | None:
+    wrong = violations(measurement)
+    if wrong:
+        return "INVALID", "; ".join(f"{v.field}: {v.message}" for v in wrong)
+    if region_of(measurement.point) != region:
+        return "OTHER_REGION", f"point: {measurement.point} is not in regions/{region}"
+    if last_id(measurement.point) not in known:
+        return "POINT_UNKNOWN", f"point: there is no {measurement.point}"
+    time = measurement.time.ToDatetime(UTC)
+    if time > now + FUTURE:
+        return "IN_THE_FUTURE", f"time: {_shown(time)} is after {_shown(now + FUTURE)}"
+    if time < oldest:
+        return "TOO_OLD", f"time: {_shown(time)} is before {_shown(oldest)}, the first that is kept"
+    return None
+
+
+def _shown(time: datetime) -> str:
+    return time.isoformat(timespec="seconds")
+
+
+async def _publish(needs: Dependencies, parent: str, taken: Sequence[Measurement]) -> None:
+    """Publish with all acknowledgements in flight, and wait for them all."""
+    sent = []
+    try:
+        for partition, some in _messages(taken):
+            subject = f"telemetry.{last_id(parent).replace('.', '')}.{partition}"
+            body = ReportMeasurementsRequest(parent=parent, measurements=some).SerializeToString()
+            sent.append(await needs.bus.jetstream.publish_async(subject, body, stream=STREAM))
+        async with asyncio.timeout(PUBLISH_S):
+            await asyncio.gather(*sent)
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        raise BusAway("the measurements could not be stored; send them again") from error
+
+
+def _messages(taken: Sequence[Measurement]) -> Iterator[tuple[int, list[Measurement]]]:
+    by_partition: dict[int, list[Measurement]] = {}
+    for measurement in taken:
+        by_partition.setdefault(partition_of(measurement.point), []).append(measurement)
+    for partition, some in by_partition.items():
+        for start in range(0, len(some), IN_A_MESSAGE):
+            yield partition, some[start : start + IN_A_MESSAGE]

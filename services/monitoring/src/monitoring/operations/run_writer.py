@@ -1,0 +1,102 @@
+"""The writer's loops: one for each partition, one that lets states expire, one that keeps days."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing, suppress
+from datetime import timedelta
+
+import asyncpg
+import nats.errors
+from common.errors import ServiceError
+from common.events.dead_letters import bury
+from common.events.subscription import Subscription
+from common.telemetry.logs import logger
+from google.protobuf.message import DecodeError
+from nats.aio.msg import Msg
+from smartcity.monitoring.v1.measurement_pb2 import Measurement, ReportMeasurementsRequest
+
+from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.report_measurements import PARTITIONS, STREAM
+from monitoring.operations.write_measurements import expire_statuses, write_measurements
+from monitoring.storage import measurements as rows
+
+BATCH = 10
+"""Messages; each holds at most 2,000 measurements."""
+AGAIN_S = 1.0
+LOOK_EVERY_S = 1.0
+DAYS_AHEAD = 2
+DAYS_EVERY_S = 3600.0
+SURVIVED = (ServiceError, nats.errors.Error, asyncpg.PostgresError, OSError, TimeoutError)
+
+
+async def run_writer(needs: Dependencies) -> None:
+    """Write all partitions until cancelled."""
+    await _until_done(needs)
+    await asyncio.gather(
+        _keep_days(needs),
+        _expire(needs),
+        *(_write(needs, partition) for partition in range(PARTITIONS)),
+    )
+
+
+async def keep_days(needs: Dependencies) -> None:
+    """Have tables for all days whose measurements are accepted."""
+    last = (needs.clock() + timedelta(days=DAYS_AHEAD)).date()
+    async with needs.database.transaction() as connection:
+        await rows.keep_days(connection, needs.oldest.date(), last)
+
+
+async def _until_done(needs: Dependencies) -> None:
+    while True:
+        try:
+            return await keep_days(needs)
+        except SURVIVED as error:
+            logger().warning("days not kept", error=repr(error))
+            await asyncio.sleep(AGAIN_S)
+
+
+async def _keep_days(needs: Dependencies) -> None:
+    while True:
+        await asyncio.sleep(DAYS_EVERY_S)
+        await _until_done(needs)
+
+
+async def _expire(needs: Dependencies) -> None:
+    while True:
+        try:
+            await expire_statuses(needs)
+        except SURVIVED as error:
+            logger().warning("states not expired", error=repr(error))
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _write(needs: Dependencies, partition: int) -> None:
+    name = f"monitoring-writer-{partition}"
+    subjects = (f"telemetry.*.{partition}",)
+    subscription = Subscription(needs.bus, STREAM, name, subjects, BATCH)
+    async with aclosing(subscription.batches()) as batches:
+        async for messages in batches:
+            try:
+                await _take(needs, partition, name, messages)
+            except SURVIVED as error:
+                logger().warning("not written", partition=partition, error=repr(error))
+                for message in messages:
+                    await _tell(message, again=True)
+
+
+async def _take(needs: Dependencies, partition: int, name: str, messages: Sequence[Msg]) -> None:
+    measurements: list[Measurement] = []
+    for message in messages:
+        try:
+            measurements += ReportMeasurementsRequest.FromString(message.data).measurements
+        except DecodeError as error:
+            await bury(needs.bus, name, message, str(error), 1)
+    await write_measurements(needs, partition, measurements)
+    for message in messages:
+        await _tell(message)
+
+
+async def _tell(message: Msg, *, again: bool = False) -> None:
+    """Tell the stream; what is lost of it comes again, and changes nothing then."""
+    with suppress(nats.errors.Error, OSError):
+        await (message.nak(delay=AGAIN_S) if again else message.ack())

@@ -1,0 +1,53 @@
+"""Monitoring's copy of the inventory's points."""
+
+from collections.abc import Collection
+
+from common.names import ids, last_id
+from common.postgres.database import Connection
+from smartcity.inventory.v1 import point_pb2
+from smartcity.inventory.v1.point_pb2 import Point
+
+STORE = """
+INSERT INTO points AS point (
+       region_code, point_id, display_name, kind, district_code, technology, state, sequence)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (region_code, point_id) DO UPDATE
+   SET display_name = $3, kind = $4, district_code = $5, technology = $6, state = $7, sequence = $8
+ WHERE point.sequence < $8
+"""
+
+FORGET = """
+DELETE FROM points
+ WHERE region_code = $1 AND point_id = $2 AND sequence < $3
+"""
+
+KNOWN = """
+SELECT point_id
+  FROM points
+ WHERE region_code = $1 AND point_id = ANY ($2)
+"""
+
+
+async def store(connection: Connection, point: Point, sequence: int) -> None:
+    """Keep the point as an event told it, unless a later event has told more."""
+    await connection.execute(
+        STORE,
+        *ids(point.name),
+        point.display_name,
+        Point.Kind.Name(point.kind),
+        last_id(point.district),
+        point_pb2.Technology.Name(point.technology) if point.technology else "",
+        Point.State.Name(point.state),
+        sequence,
+    )
+
+
+async def forget(connection: Connection, point: Point, sequence: int) -> None:
+    """Forget a point that was deleted; its measurements stay."""
+    await connection.execute(FORGET, *ids(point.name), sequence)
+
+
+async def known(connection: Connection, region: str, point_ids: Collection[str]) -> set[str]:
+    """Return those of the ids that are points of the region."""
+    rows = await connection.fetch(KNOWN, region, list(point_ids))
+    return {row["point_id"] for row in rows}

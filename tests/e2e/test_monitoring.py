@@ -1,0 +1,108 @@
+"""From a measurement over HTTP to the status that the command centre reads."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from devstack.callers import http_caller
+from devstack.stack import Stack
+from devstack.testing import StartStack
+from devstack.waiting import until
+
+REGION = "regions/64.01"
+DRAFT = {"displayName": "Titik", "kind": "SCHOOL", "village": f"{REGION}/villages/64.01.06.2012"}
+
+
+@pytest.fixture
+async def point(api: httpx.AsyncClient) -> str:
+    """Give an active point that monitoring knows."""
+    created = await api.post(f"/v1/{REGION}/points", json=DRAFT)
+    name = str(created.json()["name"])
+    assert (await api.post(f"/v1/{name}:activate")).status_code == 200
+
+    async def known() -> bool:
+        return (await api.get(f"/v1/{name}/status")).status_code == 200
+
+    assert await until(known, within_s=20)
+    return name
+
+
+def measurement(point: str, seconds_ago: float, received: int) -> dict[str, Any]:
+    time = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    return {
+        "point": point,
+        "source": "router",
+        "time": time.isoformat(),
+        "packetsSent": 5,
+        "packetsReceived": received,
+        "method": "icmp",
+    }
+
+
+async def report(api: httpx.AsyncClient, *measurements: dict[str, Any]) -> dict[str, Any]:
+    answer = await api.post(
+        f"/v1/{REGION}/measurements:report", json={"measurements": measurements}
+    )
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def becomes(api: httpx.AsyncClient, point: str, state: str) -> bool:
+    async def so() -> bool:
+        return bool((await api.get(f"/v1/{point}/status")).json()["state"] == state)
+
+    return await until(so, within_s=20)
+
+
+async def test_a_router_s_measurements_become_the_status_of_its_point(
+    api: httpx.AsyncClient, point: str
+) -> None:
+    assert await becomes(api, point, "UNKNOWN")
+    answer = await report(api, measurement(point, 200, 5), measurement(f"{REGION}/points/X", 1, 5))
+    assert answer["acceptedCount"] == 1
+    assert [one["reason"] for one in answer["rejections"]] == ["POINT_UNKNOWN"]
+    assert await becomes(api, point, "UP")
+    await report(api, *(measurement(point, 90 - 30 * n, 0) for n in range(3)))
+    assert await becomes(api, point, "DOWN")
+    intervals = (await api.get(f"/v1/{point}/stateIntervals")).json()["stateIntervals"]
+    assert [one["state"] for one in intervals] == ["UP", "DOWN"]
+    assert intervals[0]["endTime"] == intervals[1]["startTime"]
+    listed = (await api.get(f"/v1/{REGION}/statuses?state=DOWN&kind=SCHOOL")).json()
+    assert listed["counts"] == {"DOWN": listed["totalSize"]}
+    assert point in [one["point"] for one in listed["statuses"]]
+
+
+async def test_a_viewer_may_look_and_not_report(stack: Stack, point: str) -> None:
+    async with http_caller(stack, "64.01/viewer") as viewer:
+        assert (await viewer.get(f"/v1/{point}/status")).status_code == 200
+        body = {"measurements": [measurement(point, 1, 5)]}
+        answer = await viewer.post(f"/v1/{REGION}/measurements:report", json=body)
+        assert answer.status_code == 403
+    async with http_caller(stack, "64.09/admin") as neighbour:
+        assert (await neighbour.get(f"/v1/{point}/status")).status_code == 403
+
+
+async def test_two_replicas_of_monitoring_write_every_measurement_once(
+    fresh_stack: StartStack,
+) -> None:
+    stack = await fresh_stack(replicas=2)
+    async with http_caller(stack) as api:
+        name = str((await api.post(f"/v1/{REGION}/points", json=DRAFT)).json()["name"])
+        await api.post(f"/v1/{name}:activate")
+
+        async def known() -> bool:
+            return (await api.get(f"/v1/{name}/status")).status_code == 200
+
+        assert await until(known, within_s=20)
+        for start in range(0, 300, 30):
+            await report(api, *(measurement(name, start + n, 5) for n in range(30)))
+
+        async def all_written() -> bool:
+            async with stack.postgres.connect("monitoring") as connection:
+                count = await connection.fetchval("SELECT count(*) FROM measurements")
+            return bool(count == 300)
+
+        assert await until(all_written, within_s=20)
+        assert await becomes(api, name, "UP")
