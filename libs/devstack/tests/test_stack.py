@@ -23,7 +23,12 @@ async def test_it_becomes_ready_and_stops_in_order(folder: Path, outside: Outsid
     assert await run.end(signal.SIGTERM) == 0
     assert await run.nothing_is_left()
     ends = [line for line in run.lines if '"stopped"' in line or "is shut down" in line]
-    assert [line.split()[0] for line in ends] == ["gateway", "inventory", "postgres"]
+    assert [line.split()[0] for line in ends] == [
+        "gateway",
+        "monitoring",
+        "inventory",
+        "postgres",
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
