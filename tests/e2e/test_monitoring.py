@@ -1,5 +1,6 @@
 """From a measurement over HTTP to the status that the command centre reads."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -106,3 +107,20 @@ async def test_two_replicas_of_monitoring_write_every_measurement_once(
 
         assert await until(all_written, within_s=20)
         assert await becomes(api, name, "UP")
+
+
+async def test_a_console_watches_over_server_sent_events(
+    api: httpx.AsyncClient, point: str
+) -> None:
+    async with api.stream("GET", f"/v1/{REGION}/statuses:watch", timeout=30) as answer:
+        assert answer.headers["content-type"] == "text/event-stream"
+        parts = (json.loads(line[5:]) async for line in answer.aiter_lines() if line[:5] == "data:")
+        async for part in parts:
+            if not part["isSnapshot"]:
+                break
+        await report(api, measurement(point, 1, 5))
+        async for part in parts:
+            if point in [status["point"] for status in part["statuses"]]:
+                break
+    assert part["statuses"][0]["state"] == "UP"
+    assert part["resumeToken"]

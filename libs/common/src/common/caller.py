@@ -2,6 +2,7 @@
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from math import inf
 
 ALL_REGIONS = "*"
 
@@ -15,6 +16,8 @@ class Caller:
     """Codes joined by commas, `*` for all; what the database lets pass (row-level security)."""
     grant: str = ""
     """The grant that allowed the call, as `64.01/operator`."""
+    expires: float = inf
+    """When the caller's token ends, in seconds since 1970."""
 
 
 NOBODY = Caller("nobody", "")

@@ -12,6 +12,7 @@ import grpc
 import pytest
 from common.caller import CALLER, SYSTEM
 from common.events.bus import Bus, open_bus
+from common.events.relay import Relay
 from common.postgres.database import Database, open_database
 from common.rpc.server import build_server
 from devstack.nats import EmbeddedNats
@@ -74,8 +75,13 @@ class Monitoring:
         """Start a writer."""
         self._writers.append(asyncio.create_task(run_writer(self.needs)))
 
+    def tell(self) -> None:
+        """Start publishing changes."""
+        relay = Relay(self.database, self.bus, "MONITORING")
+        self._writers.append(asyncio.create_task(relay.run()))
+
     async def stop_writers(self) -> None:
-        """End all writers."""
+        """End all writers and relays."""
         for task in self._writers:
             task.cancel()
             with suppress(asyncio.CancelledError):

@@ -34,7 +34,9 @@ class Identity:
         principal = await self._verifier.principal(header(context, AUTHORIZATION))
         region = self._region_of(request) if hasattr(request, "DESCRIPTOR") else ""
         grant = required_grant(principal, self._permission, region)
-        CALLER.set(Caller(principal.subject, principal.regions(), str(grant or "")))
+        CALLER.set(
+            Caller(principal.subject, principal.regions(), str(grant or ""), principal.expires)
+        )
 
 
 def header(context: Any, name: str) -> str:

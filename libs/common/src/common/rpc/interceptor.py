@@ -7,6 +7,8 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import dataclass
+from math import inf
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -61,22 +63,34 @@ def _lenient(read: Any) -> Callable[[bytes], Any]:
     return read_or_mark
 
 
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Methods that are not treated like all others, by their path."""
+
+    unchecked: Collection[str] = ()
+    """Their operations check the proto's rules."""
+    endless: Collection[str] = ()
+    """They may take as long as their caller lets them."""
+
+
+COMMON = Checks()
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every method of the server.
 
     `domain` is the service's name in ErrorInfo; `max_call_s` the longest a call may take when
-    its caller sets no nearer deadline, `unchecked` the methods whose operations check the rules;
-    without a `verifier` nobody is asked who they are.
+    its caller sets no nearer deadline; without a `verifier` nobody is asked who they are.
     """
 
     def __init__(
         self,
         domain: str,
         max_call_s: float,
-        unchecked: Collection[str] = (),
+        checks: Checks = COMMON,
         verifier: Verifier | None = None,
     ) -> None:
-        self._unchecked = unchecked
+        self._checks = checks
         self._verifier = verifier
         self._domain = domain
         self._max_call_s = max_call_s
@@ -97,9 +111,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return self._handlers[method]
 
     def _wrapped(self, handler: Handler, method: str) -> Handler:
-        around = _Around(
-            method, self._domain, self._max_call_s, checked=method not in self._unchecked
-        )
+        longest_s = inf if method in self._checks.endless else self._max_call_s
+        checked = method not in self._checks.unchecked
+        around = _Around(method, self._domain, longest_s, checked=checked)
         around.identity = Identity(method, self._verifier)
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
@@ -218,9 +232,11 @@ class _Call:
         self._begin = time.perf_counter()
         around.begun()
 
-    def seconds_left(self, at_most: float) -> float:
+    def seconds_left(self, at_most: float) -> float | None:
+        """Return how long the call may take; None without an end."""
         left = self._context.time_remaining()
-        return at_most if left is None else min(left, at_most)
+        nearest = at_most if left is None else min(left, at_most)
+        return None if nearest == inf else nearest
 
     def end(self, code: str, **more: object) -> None:
         seconds = time.perf_counter() - self._begin

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from common.auth.keys import IssuerKeys
 from common.auth.permissions import require_declared
 from common.auth.tokens import Verifier
 from common.caller import CALLER, SYSTEM
-from common.rpc.interceptor import CallInterceptor
+from common.rpc.interceptor import CallInterceptor, Checks
 from common.settings import IN_A_CLUSTER, PREFIX, ServiceSettings, refuse
 from common.telemetry.logs import logger
 from common.telemetry.traces import export_traces
@@ -39,6 +39,12 @@ class Published:
     add: Callable[[grpc.aio.Server], None]
     checked_by_operation: frozenset[str] = frozenset()
     """Methods whose operations check the proto's rules themselves, together with their own."""
+    endless: frozenset[str] = frozenset()
+    """Methods that stream until their caller has had enough."""
+
+    def paths(self, methods: Iterable[str]) -> set[str]:
+        """Return the methods as the wire names them."""
+        return {f"/{self.name}/{method}" for method in methods}
 
 
 async def serve(
@@ -126,9 +132,12 @@ def build_server(
         PermissionUndeclared: An RPC declares no permission.
     """
     require_declared([p.name for p in published])
-    unchecked = {f"/{p.name}/{method}" for p in published for method in p.checked_by_operation}
+    checks = Checks(
+        unchecked={path for p in published for path in p.paths(p.checked_by_operation)},
+        endless={path for p in published for path in p.paths(p.endless)},
+    )
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(domain, max_call_s, unchecked, verifier)],
+        interceptors=[CallInterceptor(domain, max_call_s, checks, verifier)],
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

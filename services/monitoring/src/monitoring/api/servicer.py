@@ -1,5 +1,8 @@
 """The servicer of `MonitoringService`."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
 import grpc
 from common.errors import ResourceMissing
 from common.names import last_id
@@ -15,6 +18,7 @@ from smartcity.monitoring.v1 import (
 
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.report_measurements import report_measurements
+from monitoring.operations.watch_statuses import watch_statuses
 from monitoring.storage import statuses
 
 SERVICE = monitoring_service_pb2.DESCRIPTOR.services_by_name["MonitoringService"].full_name
@@ -57,6 +61,14 @@ class MonitoringServicer(monitoring_service_pb2_grpc.MonitoringServiceServicer):
             counts=counts,
         )
 
+    async def WatchStatuses(
+        self, request: status_pb2.WatchStatusesRequest, _: Context
+    ) -> AsyncIterator[status_pb2.WatchStatusesResponse]:
+        """Tell the statuses of a region, then every change."""
+        async with aclosing(watch_statuses(self.needs, request)) as told:
+            async for part in told:
+                yield part
+
     async def ListStateIntervals(
         self, request: status_pb2.ListStateIntervalsRequest, _: Context
     ) -> status_pb2.ListStateIntervalsResponse:
@@ -80,7 +92,12 @@ def published(needs: Dependencies) -> Published:
     def add(server: grpc.aio.Server) -> None:
         monitoring_service_pb2_grpc.add_MonitoringServiceServicer_to_server(servicer, server)
 
-    return Published(SERVICE, add, frozenset({"ReportMeasurements"}))
+    return Published(
+        SERVICE,
+        add,
+        checked_by_operation=frozenset({"ReportMeasurements"}),
+        endless=frozenset({"WatchStatuses"}),
+    )
 
 
 def _after(page: Page, last: status_pb2.StateInterval) -> str:

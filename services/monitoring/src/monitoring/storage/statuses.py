@@ -36,6 +36,21 @@ MATCHING = """
    AND ($4::text IS NULL OR district_code = $4)
 """
 
+ALL = f"""
+{SHOWN}
+ WHERE region_code = $1 AND points.state = 'ACTIVE'
+ ORDER BY point_id
+"""
+
+POSITIONS = """
+SELECT resource, last_sequence
+  FROM event_positions
+ WHERE resource IN (
+       SELECT 'regions/' || region_code || '/points/' || point_id || '/status'
+         FROM statuses
+        WHERE region_code = $1)
+"""
+
 LIST = f"""
 {SHOWN}{MATCHING}
    AND ($5::text IS NULL OR point_id > $5)
@@ -85,6 +100,17 @@ async def read_some(connection: Connection, keys: Collection[PointKey]) -> dict[
         READ_SOME, [key.region for key in keys], [key.point_id for key in keys]
     )
     return {PointKey(row["region_code"], row["point_id"]): status_of(row) for row in rows}
+
+
+async def all_of(connection: Connection, region: str) -> list[Status]:
+    """Return the statuses of all active points of a region."""
+    return [status_of(row) for row in await connection.fetch(ALL, region)]
+
+
+async def positions(connection: Connection, region: str) -> dict[str, int]:
+    """Return how many changes of each status of a region have been told, by the status's name."""
+    rows = await connection.fetch(POSITIONS, region)
+    return {row["resource"]: row["last_sequence"] for row in rows}
 
 
 async def list_page(

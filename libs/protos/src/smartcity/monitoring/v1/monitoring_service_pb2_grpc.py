@@ -55,6 +55,11 @@ class MonitoringServiceStub:
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesResponse.FromString,
                 _registered_method=True)
+        self.WatchStatuses = channel.unary_stream(
+                '/smartcity.monitoring.v1.MonitoringService/WatchStatuses',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.WatchStatusesRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.WatchStatusesResponse.FromString,
+                _registered_method=True)
         self.ListStateIntervals = channel.unary_unary(
                 '/smartcity.monitoring.v1.MonitoringService/ListStateIntervals',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsRequest.SerializeToString,
@@ -91,6 +96,14 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchStatuses(self, request, context):
+        """Tells the statuses of a region, then every change as it happens. Never ends by itself but with the
+        caller's token; begin again with the last `resume_token`, and nothing is missed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListStateIntervals(self, request, context):
         """Lists how a point's state was.
         """
@@ -115,6 +128,11 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.ListStatuses,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesResponse.SerializeToString,
+            ),
+            'WatchStatuses': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchStatuses,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.WatchStatusesRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.WatchStatusesResponse.SerializeToString,
             ),
             'ListStateIntervals': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStateIntervals,
@@ -208,6 +226,33 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/ListStatuses',
             smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchStatuses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/WatchStatuses',
+            smartcity_dot_monitoring_dot_v1_dot_status__pb2.WatchStatusesRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_status__pb2.WatchStatusesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,10 @@ class MonitoringServiceStub:
     """Returns the status of a point."""
     ListStatuses: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListStatusesRequest, _status_pb2.ListStatusesResponse]
     """Lists the statuses of a region."""
+    WatchStatuses: _grpc.UnaryStreamMultiCallable[_status_pb2.WatchStatusesRequest, _status_pb2.WatchStatusesResponse]
+    """Tells the statuses of a region, then every change as it happens. Never ends by itself but with the
+    caller's token; begin again with the last `resume_token`, and nothing is missed.
+    """
     ListStateIntervals: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListStateIntervalsRequest, _status_pb2.ListStateIntervalsResponse]
     """Lists how a point's state was."""
 
@@ -64,6 +68,10 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Returns the status of a point."""
     ListStatuses: _aio.UnaryUnaryMultiCallable[_status_pb2.ListStatusesRequest, _status_pb2.ListStatusesResponse]  # type: ignore[assignment]
     """Lists the statuses of a region."""
+    WatchStatuses: _aio.UnaryStreamMultiCallable[_status_pb2.WatchStatusesRequest, _status_pb2.WatchStatusesResponse]  # type: ignore[assignment]
+    """Tells the statuses of a region, then every change as it happens. Never ends by itself but with the
+    caller's token; begin again with the last `resume_token`, and nothing is missed.
+    """
     ListStateIntervals: _aio.UnaryUnaryMultiCallable[_status_pb2.ListStateIntervalsRequest, _status_pb2.ListStateIntervalsResponse]  # type: ignore[assignment]
     """Lists how a point's state was."""
 
@@ -98,6 +106,16 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.ListStatusesResponse, _abc.Awaitable[_status_pb2.ListStatusesResponse]]:
         """Lists the statuses of a region."""
+
+    @_abc_1.abstractmethod
+    def WatchStatuses(
+        self,
+        request: _status_pb2.WatchStatusesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_status_pb2.WatchStatusesResponse], _abc.AsyncIterator[_status_pb2.WatchStatusesResponse]]:
+        """Tells the statuses of a region, then every change as it happens. Never ends by itself but with the
+        caller's token; begin again with the last `resume_token`, and nothing is missed.
+        """
 
     @_abc_1.abstractmethod
     def ListStateIntervals(

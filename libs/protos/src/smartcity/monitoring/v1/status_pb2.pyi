@@ -281,6 +281,68 @@ class ListStatusesResponse(_message.Message):
 Global___ListStatusesResponse: _TypeAlias = ListStatusesResponse  # noqa: Y015
 
 @_typing.final
+class WatchStatusesRequest(_message.Message):
+    """Asks for the statuses of a region and for every change from then on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The region, for example `regions/64.01`."""
+    resume_token: _builtins.str
+    """The `resume_token` of the last answer that was received: what came since is told, without the
+    statuses of all points unless that is too long ago. Empty for the first time.
+    """
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchStatusesRequest: _TypeAlias = WatchStatusesRequest  # noqa: Y015
+
+@_typing.final
+class WatchStatusesResponse(_message.Message):
+    """A part of what a watcher is told: first the statuses of all active points, in several answers, then
+    every change. One without statuses says that nothing happened and the connection lives.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUSES_FIELD_NUMBER: _builtins.int
+    IS_SNAPSHOT_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    is_snapshot: _builtins.bool
+    """These statuses belong to the whole, which ends with the first answer where this is false."""
+    resume_token: _builtins.str
+    """Gives what comes after this answer; empty within the whole."""
+    @_builtins.property
+    def statuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Status]:
+        """Statuses as they are now."""
+
+    def __init__(
+        self,
+        *,
+        statuses: _abc.Iterable[Global___Status] | None = ...,
+        is_snapshot: _builtins.bool = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_snapshot", b"is_snapshot", "resume_token", b"resume_token", "statuses", b"statuses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchStatusesResponse: _TypeAlias = WatchStatusesResponse  # noqa: Y015
+
+@_typing.final
 class ListStateIntervalsRequest(_message.Message):
     """Asks how a point's state was, oldest first. Intervals never overlap and leave no gap between them."""
 

@@ -1,0 +1,195 @@
+"""Whoever watches is told everything once and misses nothing."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from common.auth.tokens import Unauthenticated
+from common.caller import CALLER, Caller
+from common.rpc.refusals import refusal_of
+from devstack.waiting import until
+from monitoring.operations import watch_statuses as watching
+from monitoring.operations.write_measurements import write_measurements
+from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
+from smartcity.monitoring.v1 import status_pb2
+from smartcity.monitoring.v1.status_pb2 import WatchStatusesRequest
+
+State = status_pb2.State
+
+
+class Watcher:
+    """Watches and comes back with its token whenever the stream ends, as a console does."""
+
+    def __init__(self, monitoring: Monitoring, token: str = "") -> None:
+        self._monitoring = monitoring
+        self.token = token
+        self.wholes = 0
+        self.changes: list[tuple[str, int]] = []
+        self.states: dict[str, int] = {}
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._watch()
+            except grpc.aio.AioRpcError as error:
+                if error.code() != grpc.StatusCode.UNAVAILABLE:
+                    raise
+                await asyncio.sleep(0.1)
+
+    async def _watch(self) -> None:
+        request = WatchStatusesRequest(parent=REGION, resume_token=self.token)
+        whole = False
+        async for part in self._monitoring.stub.WatchStatuses(request):
+            for status in part.statuses:
+                self.states[status.point] = status.state
+                if not part.is_snapshot:
+                    self.changes.append((status.point.rpartition("/")[2], status.state))
+            self.wholes += part.is_snapshot and not whole
+            whole = whole or part.is_snapshot
+            self.token = part.resume_token or self.token
+
+    async def ready(self) -> None:
+        """Wait for the first token."""
+
+        async def has_token() -> bool:
+            self._told_of_failure()
+            return bool(self.token)
+
+        assert await until(has_token, within_s=20)
+
+    async def saw(self, *changes: tuple[str, int]) -> bool:
+        """Wait until exactly these changes were told."""
+
+        async def so() -> bool:
+            self._told_of_failure()
+            return self.changes == list(changes)
+
+        return await until(so, within_s=20)
+
+    async def is_told(self, states: dict[str, int]) -> bool:
+        """Wait until the states of these points are what was told last."""
+
+        async def so() -> bool:
+            self._told_of_failure()
+            return states.items() <= self.states.items()
+
+        return await until(so, within_s=40)
+
+    def _told_of_failure(self) -> None:
+        if self._task.done():
+            self._task.result()
+
+    async def end(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
+@pytest.fixture
+async def watchers() -> AsyncIterator[list[Watcher]]:
+    started: list[Watcher] = []
+    yield started
+    for one in started:
+        await one.end()
+
+
+async def go(monitoring: Monitoring, number: int, letters: str, begin_s: float) -> None:
+    """Write measurements of a point, one each ten seconds."""
+    some = [measured(number, begin_s + 10 * n, letter) for n, letter in enumerate(letters)]
+    await write_measurements(monitoring.needs, 0, some)
+
+
+async def test_a_watcher_gets_the_whole_then_changes_and_resumes_without_a_gap(
+    monitoring: Monitoring, watchers: list[Watcher]
+) -> None:
+    monitoring.tell()
+    first = Watcher(monitoring)
+    watchers.append(first)
+    await first.ready()
+    assert set(first.states.values()) == {State.UNKNOWN}
+    assert len(first.states) == POINTS
+    await go(monitoring, 1, "g", -100)
+    assert await first.saw(("P-1", State.UP))
+    await first.end()
+    await go(monitoring, 1, "sss", -80)
+    await go(monitoring, 2, "g", -80)
+    again = Watcher(monitoring, first.token)
+    watchers.append(again)
+    assert await again.saw(("P-1", State.DOWN), ("P-2", State.UP))
+    assert again.wholes == 0
+
+
+async def test_a_change_that_the_whole_holds_is_not_told_again(
+    monitoring: Monitoring, watchers: list[Watcher]
+) -> None:
+    await go(monitoring, 1, "gsss", -200)  # told to nobody yet
+    watcher = Watcher(monitoring)
+    watchers.append(watcher)
+    await watcher.ready()
+    assert watcher.states[f"{REGION}/points/P-1"] == State.DOWN
+    monitoring.tell()
+    await go(monitoring, 1, "gg", -100)
+    assert await watcher.saw(("P-1", State.UP))
+
+
+async def test_a_bus_killed_under_way_hides_no_change(
+    monitoring: Monitoring, watchers: list[Watcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "HEARTBEAT_S", 0.5)
+    monitoring.tell()
+    watcher = Watcher(monitoring)
+    watchers.append(watcher)
+    await watcher.ready()
+    for number in range(POINTS):
+        if number == POINTS // 2:
+            os.kill(monitoring.nats.child.pid, signal.SIGKILL)  # type: ignore[arg-type]
+        await go(monitoring, number, "gsss" if number % 2 else "g", -200)
+    wanted: dict[str, int] = {
+        f"{REGION}/points/P-{n}": State.DOWN if n % 2 else State.UP for n in range(POINTS)
+    }
+    assert await watcher.is_told(wanted)
+
+
+async def test_silence_is_told_and_a_token_of_elsewhere_refused(
+    monitoring: Monitoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "HEARTBEAT_S", 0.2)
+    parts: list[Any] = []
+    async for part in monitoring.stub.WatchStatuses(WatchStatusesRequest(parent=REGION)):
+        parts.append(part)
+        if len(parts) == 4:
+            break
+    assert [len(part.statuses) for part in parts] == [POINTS, 0, 0, 0]
+    assert [part.is_snapshot for part in parts] == [True, False, False, False]
+    for token in ("x", "12345678", "12345678-x", "-5"):
+        request = WatchStatusesRequest(parent=REGION, resume_token=token)
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await anext(aiter(monitoring.stub.WatchStatuses(request)))
+        assert list(refusal_of(failed.value).fields) == ["resumeToken"]
+
+
+async def test_a_token_of_a_stream_made_anew_gets_the_whole(
+    monitoring: Monitoring, watchers: list[Watcher]
+) -> None:
+    watcher = Watcher(monitoring, "12345678-7")
+    watchers.append(watcher)
+
+    async def whole() -> bool:
+        return watcher.wholes == 1 and len(watcher.states) == POINTS
+
+    assert await until(whole, within_s=10)
+
+
+async def test_a_watch_ends_with_its_caller_s_token(
+    monitoring: Monitoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "HEARTBEAT_S", 0.1)
+    CALLER.set(Caller("siti", "64.01", "64.01/viewer", NOON.timestamp()))
+    told = watching.watch_statuses(monitoring.needs, WatchStatusesRequest(parent=REGION))
+    with pytest.raises(Unauthenticated, match="expired"):
+        async for part in told:
+            assert part.is_snapshot or part.resume_token
