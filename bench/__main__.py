@@ -12,6 +12,7 @@ from devstack.stack import Stack
 from devstack.testing import open_folder
 from events import events
 from files import files
+from ingest import ingest
 from reads import reads
 from start import start
 from table import Table
@@ -24,6 +25,7 @@ PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "reads": reads,
     "events": events,
     "walls": walls,
+    "ingest": ingest,
     "files": files,
 }
 

@@ -63,9 +63,9 @@ async def walls(stack: Stack) -> Table:
     read = point_pb2.GetPointRequest(name=NAME).SerializeToString()
 
     def write() -> bytes:
-        request = point_pb2.UpdatePointRequest()
-        request.point.name = f"regions/64.01/points/WALL-{next(numbers) % WRITTEN}"
-        request.point.display_name = f"Titik {next(numbers)}"
+        request, number = point_pb2.UpdatePointRequest(), next(numbers)
+        request.point.name = f"regions/64.01/points/WALL-{number % WRITTEN}"
+        request.point.display_name = f"Titik {number}"
         return request.SerializeToString()
 
     async with AsyncExitStack() as stops:

@@ -1,5 +1,6 @@
 """Who may do what, through the public port: the walls of docs/security.md from outside."""
 
+import json
 from typing import Any
 
 import grpc
@@ -7,6 +8,7 @@ import httpx
 import pytest
 from devstack.callers import grpc_caller, http_caller
 from devstack.stack import Stack
+from devstack.waiting import until
 from google.protobuf.message import Message
 from smartcity.inventory.v1 import inventory_service_pb2_grpc, point_pb2, point_transfer_pb2
 
@@ -125,3 +127,25 @@ async def code(channel: grpc.aio.Channel, method: str) -> grpc.StatusCode:
     except grpc.aio.AioRpcError as error:
         return error.code()
     return grpc.StatusCode.OK
+
+
+async def test_the_log_tells_who_was_refused_and_what_was_changed(stack: Stack) -> None:
+    async with http_caller(stack, "64.01/viewer") as viewer:
+        refused = await viewer.patch(KEC, json={"displayName": "x"})
+    assert refused.status_code == 403
+    trace_id = refused.headers["x-trace-id"]
+    found: list[dict[str, Any]] = []
+
+    async def logged() -> bool:
+        lines = (stack.state.logs / "inventory.log").read_text().splitlines()
+        found[:] = [json.loads(line) for line in lines if trace_id in line]
+        return bool(found)
+
+    assert await until(logged, within_s=10)
+    told = {name: found[0][name] for name in ("principal", "code", "resource", "region")}
+    assert told == {
+        "principal": "local",
+        "code": "PERMISSION_DENIED",
+        "resource": KEC.removeprefix("/v1/"),
+        "region": "64.01",
+    }

@@ -1,11 +1,7 @@
 """One trace leads from the edge to the effect in another process."""
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,7 +16,6 @@ from devstack.waiting import until
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-FOLLOWER = str(Path(__file__).with_name("follower.py"))
 POINTS = "/v1/regions/64.01/points"
 DRAFT = {
     "displayName": "Titik",
@@ -47,12 +42,15 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
     address: str
     spans: list[Span] = field(default_factory=list)
     packed: list[bytes] = field(default_factory=list)
+    events: int = 0
+    """What spans hold of exceptions."""
 
     async def Export(self, request: Any, _: Any) -> Any:  # noqa: N802 - gRPC's name
         self.packed.append(request.SerializeToString())
         for resource in request.resource_spans:
             named = {a.key: a.value.string_value for a in resource.resource.attributes}
             for scope in resource.scope_spans:
+                self.events += sum(len(one.events) for one in scope.spans)
                 self.spans += [_span(named["service.name"], one) for one in scope.spans]
         return trace_service_pb2.ExportTraceServiceResponse()
 
@@ -78,21 +76,14 @@ async def collector() -> AsyncIterator[Collector]:
     await server.stop(None)
 
 
-@asynccontextmanager
-async def follower(stack: Stack, collector: Collector) -> AsyncIterator[None]:
-    where = (stack.postgres.url("inventory", "inventory"), stack.nats.url, collector.address)
-    process = await asyncio.create_subprocess_exec(sys.executable, FOLLOWER, *where)
-    try:
-        yield
-    finally:
-        process.kill()
-        await process.wait()
-
-
 async def created(stack: Stack, number: int) -> httpx.Response:
     async with http_caller(stack) as client:
         query = {"pointId": f"TR-{number}"}
-        headers = {"traceparent": FORCED}
+        headers = {
+            "traceparent": FORCED,
+            "x-client-trace-id": "EVIL",
+            "x-envoy-force-trace": "true",
+        }
         answer = await client.post(POINTS, params=query, headers=headers, json=DRAFT)
         assert answer.status_code == 200, answer.text
         return answer
@@ -103,25 +94,23 @@ async def test_a_trace_leads_from_the_edge_to_the_effect_in_another_process(
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
     stack = await fresh_stack(otlp_address=collector.address)
-    async with follower(stack, collector):
-        trace_id = (await created(stack, 1)).headers["x-trace-id"]
+    trace_id = (await created(stack, 1)).headers["x-trace-id"]
 
-        async def whole() -> bool:
-            services = {span.service for span in collector.of(trace_id)}
-            return services == {"gateway", "inventory", "follower"} and "SELECT" in {
-                span.name for span in collector.of(trace_id) if span.service == "follower"
-            }
+    async def whole() -> bool:
+        effects = {s.name for s in collector.of(trace_id) if s.service == "monitoring"}
+        services = {span.service for span in collector.of(trace_id)}
+        return services == {"gateway", "inventory", "monitoring"} and "INSERT" in effects
 
-        assert await until(whole, within_s=30)
+    assert await until(whole, within_s=30)
     found = collector.of(trace_id)
     by_id = {span.span_id: span for span in found}
-    (look,) = [span for span in found if (span.service, span.name) == ("follower", "SELECT")]
-    path = [look]
+    (kept,) = [span for span in found if (span.service, span.name) == ("monitoring", "INSERT")]
+    path = [kept]
     while path[-1].parent_id in by_id:
         path.append(by_id[path[-1].parent_id])
     assert [span.name for span in path] == [
-        "SELECT",
-        "follower smartcity.6401.inventory.point.created.v1",
+        "INSERT",
+        "monitoring-points smartcity.6401.inventory.point.created.v1",
         "publish smartcity.6401.inventory.point.created.v1",
         "smartcity.inventory.v1.InventoryService/CreatePoint",
         "ingress",
@@ -135,7 +124,20 @@ async def test_a_trace_leads_from_the_edge_to_the_effect_in_another_process(
     assert (change["traceId"], change["grant"]) == (trace_id, "64.01/operator")
     log = (stack.state.logs / "inventory.log").read_text()
     assert f'"trace_id":"{trace_id}"' in log
+    async with http_caller(stack) as client:
+        listed = await client.get(POINTS, params={"query": "Budi Santoso rahasia"})
+        again = await client.post(POINTS, params={"pointId": "TR-1"}, json=DRAFT)
+    assert again.status_code == 409
+    ids = {answer.headers["x-trace-id"] for answer in (listed, again)}
+
+    async def both_told() -> bool:
+        return all({s.service for s in collector.of(i)} == {"gateway", "inventory"} for i in ids)
+
+    assert await until(both_told, within_s=30)
+    assert collector.events == 0
     for packed in collector.packed:
+        assert b"rahasia" not in packed
+        assert b"EVIL" not in packed
         assert b"Santoso" not in packed
         assert b"081254321987" not in packed
 

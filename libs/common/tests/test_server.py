@@ -195,6 +195,13 @@ def _is_logged(serving: Serving, text: str) -> Any:
         ({"SMARTCITY_OIDC_ISSUER": "http://keycloak.example"}, "SMARTCITY_OIDC_ISSUER:"),
         ({"SMARTCITY_IDENTITY": "maybe"}, "SMARTCITY_IDENTITY:"),
         ({"SMARTCITY_IDENTITY": "off", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "must not be off"),
+        (
+            {"SMARTCITY_IDENTITY": "off", "SMARTCITY_OIDC_ISSUER": "https://kc.example"},
+            "must not be off",
+        ),
+        ({"SMARTCITY_OIDC_ISSUER": "https://"}, "SMARTCITY_OIDC_ISSUER:"),
+        ({"SMARTCITY_OIDC_ISSUER": "https://u:p@kc.example"}, "SMARTCITY_OIDC_ISSUER:"),
+        ({"SMARTCITY_OIDC_AUDIENCE": ""}, "SMARTCITY_OIDC_AUDIENCE:"),
     ],
 )
 async def test_a_service_that_would_let_everybody_in_does_not_start(

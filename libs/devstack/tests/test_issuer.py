@@ -97,7 +97,15 @@ async def test_the_form_says_what_is_no_grant(alone: Stack) -> None:
     answer = await signed_in(alone, name="siti", grants="*/operator")
     assert answer.status_code == 400
     assert "*/operator" in answer.text
-    assert (await signed_in(alone, name=" ", grants="")).status_code == 400
+    for name in (" ", "a\x00b", "a\nb", "x" * 256):
+        assert (await signed_in(alone, name=name, grants="")).status_code == 400
+
+
+async def test_a_form_of_another_page_is_refused(alone: Stack) -> None:
+    headers = {"origin": "https://evil.example"}
+    async with httpx.AsyncClient(base_url=alone.place.issuer, headers=headers) as browser:
+        answer = await browser.post("/authorize", params=ASKED, data={"name": "x"})
+    assert answer.status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -106,6 +114,8 @@ async def test_the_form_says_what_is_no_grant(alone: Stack) -> None:
         {"redirect_uri": "https://evil.example/"},
         {"redirect_uri": "http://localhost.evil.example/"},
         {"code_challenge": ""},
+        {"redirect_uri": "http://evil.example\\@127.0.0.1/"},
+        {"redirect_uri": "http://user@127.0.0.1/"},
         {"code_challenge_method": "plain"},
         {"client_id": "local"},
         {"client_id": "nobody"},
@@ -147,7 +157,9 @@ async def test_a_wrong_secret_and_another_name_of_this_machine_are_refused(alone
         assert (await client.post(url, data=form)).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["KUBERNETES_SERVICE_HOST", "SMARTCITY_OIDC_ISSUER"])
+@pytest.mark.parametrize(
+    "name", ["KUBERNETES_SERVICE_HOST", "SMARTCITY_OIDC_ISSUER", "smartcity_oidc_issuer"]
+)
 async def test_it_does_not_start_beside_a_production_setting(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from common.errors import Kind, ServiceError
+
 NONCE_BYTES = 12
+
+
+class KeyMissing(ServiceError):
+    """Personal data cannot be opened with the keys that this process has."""
+
+    kind = Kind.UNAVAILABLE
+    reason = "KEY_MISSING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +56,15 @@ class Keyring:
         """Return what `seal` was given.
 
         Raises:
-            KeyError: The key is not in the ring.
-            cryptography.exceptions.InvalidTag: Not sealed for this owner, or changed since.
+            KeyMissing: The ring has not the key, or another one of the same id.
         """
         end = 1 + sealed[0]
-        key = self.keys[sealed[1:end].decode()]
+        key_id = sealed[1:end].decode()
         nonce, body = sealed[end : end + NONCE_BYTES], sealed[end + NONCE_BYTES :]
-        return AESGCM(key).decrypt(nonce, body, owner.encode())
+        try:
+            return AESGCM(self.keys[key_id]).decrypt(nonce, body, owner.encode())
+        except KeyError as error:
+            raise KeyMissing(f"the keys file has no key {key_id!r}") from error
+        except InvalidTag as error:
+            sentence = f"the key {key_id!r} of the keys file does not open what was sealed under it"
+            raise KeyMissing(sentence) from error

@@ -28,9 +28,16 @@ Address = Annotated[str, AfterValidator(_host_and_port)]
 
 def _issuer(value: str) -> str:
     parts = urlsplit(value)
-    if not value or parts.scheme == "https" or (parts.scheme == "http" and _here(parts.hostname)):
+    plain = parts.hostname and not (
+        parts.username or parts.password or parts.query or parts.fragment
+    )
+    safe = parts.scheme == "https" or (parts.scheme == "http" and _here(parts.hostname))
+    if not value or (plain and safe):
         return value
-    raise ValueError("must be an https URL; http only for an issuer on this machine")
+    raise ValueError(
+        "must be an https URL with a host, without user, query or fragment; http only for an "
+        "issuer on this machine"
+    )
 
 
 def _here(host: str | None) -> bool:
@@ -58,7 +65,7 @@ class ServiceSettings(BaseSettings):
     """`off` lets everybody call everything: for measurements; refused in a cluster."""
     oidc_issuer: IssuerUrl = ""
     """The OpenID Connect issuer whose tokens callers must bring."""
-    oidc_audience: str = "smartcity"
+    oidc_audience: Annotated[str, Field(min_length=1)] = "smartcity"
     oidc_groups_claim: str = "groups"
     """The claim that holds the grants, as `64.01/operator`."""
     otlp_address: Address | Literal[""] = ""
@@ -82,7 +89,8 @@ def load(kind: type[Settings]) -> Settings:
     try:
         return kind()
     except ValidationError as error:
-        refuse([_sentence(dict(problem)) for problem in error.errors(include_url=False)])
+        prefix = str(kind.model_config.get("env_prefix", PREFIX))
+        refuse([_sentence(prefix, dict(problem)) for problem in error.errors(include_url=False)])
 
 
 def read_secret(path: Path) -> str:
@@ -96,14 +104,15 @@ def read_secret(path: Path) -> str:
 
 def production_signs(environment: Mapping[str, str]) -> list[str]:
     """Return the names of variables that show a real installation."""
-    return [name for name in (IN_A_CLUSTER, f"{PREFIX}OIDC_ISSUER") if environment.get(name)]
+    signs = (IN_A_CLUSTER, f"{PREFIX}OIDC_ISSUER")
+    return [name for name, value in environment.items() if value and name.upper() in signs]
 
 
-def _sentence(problem: dict[str, object]) -> str:
+def _sentence(prefix: str, problem: dict[str, object]) -> str:
     place = problem["loc"]
     name = "_".join(str(part) for part in place) if isinstance(place, tuple) else str(place)
     given = "" if problem["type"] == "missing" else f" (it is {problem['input']!r})"
-    return f"{PREFIX}{name.upper()}: {problem['msg']}{given}"
+    return f"{prefix}{name.upper()}: {problem['msg']}{given}"
 
 
 def refuse(sentences: list[str]) -> NoReturn:

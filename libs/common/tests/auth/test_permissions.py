@@ -7,11 +7,12 @@ from common.auth.grants import Grant, Principal, allows
 from common.auth.permissions import (
     PermissionDenied,
     PermissionUndeclared,
+    name_reader,
     permission_of,
-    region_reader,
     require_declared,
     required_grant,
 )
+from common.names import region_of
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2
@@ -86,15 +87,16 @@ def test_reference_data_is_for_everybody_who_is_known() -> None:
 def test_the_region_is_that_of_what_the_call_changes(
     method: str, request_: Message, region: str
 ) -> None:
-    assert region_reader(f"/{SERVICE.full_name}/{method}")(request_) == region
+    assert region_of(name_reader(f"/{SERVICE.full_name}/{method}")(request_)) == region
 
 
 def test_every_method_of_the_inventory_finds_its_region() -> None:
     for method in SERVICE.methods:
-        reader = region_reader(f"/{SERVICE.full_name}/{method.name}")
+        reader = name_reader(f"/{SERVICE.full_name}/{method.name}")
         if method.name != "ListRegions":
             fields = method.input_type.fields_by_name
-            assert reader(message_of(method.name, fields)) == "64.01", method.name
+            name = reader(message_of(method.name, fields))
+            assert region_of(name) == "64.01", method.name
 
 
 def message_of(method: str, fields: Mapping[str, object]) -> Message:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from devstack.errors import StackNotRunning, StackRunning
+from devstack.errors import StackNotRunning, StackRunning, TokenRefused
 from devstack.output import Output, say
 from devstack.postgres import EmbeddedPostgres
 from devstack.process import ProcessSpec, child_environment, run_to_end
@@ -106,8 +106,10 @@ async def token(settings: StackSettings, grant: str) -> None:
     """
     state = StateFolder(settings.state_folder)
     _require_ready(state)
-    told: dict[str, str] = json.loads(state.addresses.read_text())
-    say(await fetch_token(told["SMARTCITY_OIDC_ISSUER"], state.secrets, [grant]))
+    issuer = state.issuer.read_text()
+    if not issuer.startswith("http"):
+        raise TokenRefused(f"no token from here: {issuer}")
+    say(await fetch_token(issuer, state.secrets, [grant]))
 
 
 async def clean(settings: StackSettings) -> None:

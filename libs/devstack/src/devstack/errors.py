@@ -39,3 +39,7 @@ class ProductionSetting(StackError):
 
 class TokenRefused(StackError):
     """The issuer gave no token."""
+
+
+class KeysGone(StackError):
+    """The file with the keys of personal data is missing beside a database that needs it."""

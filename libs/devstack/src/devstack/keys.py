@@ -8,16 +8,38 @@ from pathlib import Path
 
 from joserfc.jwk import ECKey
 
+from devstack.errors import KeysGone
+
 KEY_BYTES = 32
 
 
-def contact_keys_file(folder: Path) -> Path:
-    """Return the file with the keys that seal contact persons' data; make it when it is new."""
-    path = folder / "contact_keys.json"
+def make_contact_keys(folder: Path) -> None:
+    """Make the keys that seal contact persons' data, for a database that is new."""
+    path = _contact_keys(folder)
     if not path.exists():
-        key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
-        _write_private(path, json.dumps({"active": "k1", "keys": {"k1": key}}))
+        key, key_id = (
+            base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
+            secrets.token_hex(4),
+        )
+        _write_private(path, json.dumps({"active": key_id, "keys": {key_id: key}}))
+
+
+def contact_keys_file(folder: Path) -> Path:
+    """Return the file with these keys.
+
+    Raises:
+        KeysGone: There is none, and the database may hold what only it opens.
+    """
+    path = _contact_keys(folder)
+    if not path.exists():
+        raise KeysGone(
+            f"{path} is gone, and contacts in the database are sealed under its keys: bring it back"
+        )
     return path
+
+
+def _contact_keys(folder: Path) -> Path:
+    return folder / "contact_keys.json"
 
 
 def signing_key(folder: Path) -> ECKey:

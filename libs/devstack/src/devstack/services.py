@@ -145,6 +145,7 @@ def gateway(place: Place) -> Service:
             "SMARTCITY_ENVOY_ADMIN_ADDRESS": place.address("envoy-admin"),
             "SMARTCITY_METRICS_ADDRESS": place.address("gateway-metrics"),
             "SMARTCITY_STATE_FOLDER": str(place.state.of("gateway")),
+            "SMARTCITY_TRACE_RATIO": str(place.settings.trace_ratio),
             "SMARTCITY_OTLP_ADDRESS": place.settings.otlp_address,
             "SMARTCITY_LOG_LEVEL": place.settings.log_level,
         },
@@ -184,7 +185,8 @@ def _grpc_service(place: Place, service: str, process: str) -> Environment:
         "SMARTCITY_DATABASE_URL": place.postgres.url(service, service),
         "SMARTCITY_NATS_URL": f"nats://{place.address('nats')}",
         "SMARTCITY_IDENTITY": place.settings.identity,
-        "SMARTCITY_OIDC_ISSUER": place.issuer,
+        "SMARTCITY_OIDC_ISSUER": place.issuer if place.settings.identity == "required" else "",
+        "SMARTCITY_TRACE_RATIO": str(place.settings.trace_ratio),
         "SMARTCITY_OTLP_ADDRESS": place.settings.otlp_address,
         "SMARTCITY_LOG_LEVEL": place.settings.log_level,
     }

@@ -34,6 +34,8 @@ class StackSettings(BaseModel):
     """The issuer whose tokens count; "" starts the local one, on the public port + 1 if it can."""
     otlp_address: Address | Literal[""] = ""
     """An OpenTelemetry collector (OTLP over gRPC) that everything sends its spans to."""
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Which part of the requests is traced, where there is a collector."""
     region: str = "64.01"
     """The region that `data_folder` belongs to."""
     data_folder: FolderOfOurs | None = PROJECT / "data" / "paser"

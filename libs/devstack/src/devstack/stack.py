@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from devstack.issuer.settings import refuse_production
+from devstack.keys import make_contact_keys
 from devstack.nats import EmbeddedNats
 from devstack.output import Output
 from devstack.ports import free_ports, require_free
@@ -111,6 +112,8 @@ class Stack:
         self._build(port)
         if issuer in self._services:
             refuse_production(os.environ)
+        if not self.state.postgres.exists():
+            make_contact_keys(self.state.secrets)
         await self._start_servers()
         for build in self._services:
             service = build(self.place)
@@ -182,12 +185,19 @@ class Stack:
         if self._hurried:
             child.hurry()
 
+    def _issuer(self) -> str:
+        """Return what `make token` needs to know: the local issuer's URL, or why there is none."""
+        if issuer in self._services:
+            return self.place.issuer
+        elsewhere = self.settings.oidc_issuer
+        return f"tokens come from {elsewhere}" if elsewhere else "identity is off: none is needed"
+
     def _mark_ready(self) -> None:
         settings = {
             "SMARTCITY_NATS_URL": self.nats.url,
-            "SMARTCITY_OIDC_ISSUER": self.place.issuer,
             "SMARTCITY_DATABASE_URL": self.postgres.url("inventory", "inventory"),
         }
         self.state.addresses.write_text(json.dumps(settings))
+        self.state.issuer.write_text(self._issuer())
         self.state.ready.write_text(self.url)
         self._exits.callback(self.state.ready.unlink, missing_ok=True)

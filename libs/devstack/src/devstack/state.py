@@ -24,6 +24,8 @@ class StateFolder:
         """Holds the public address while the stack is ready."""
         self.addresses = path / "addresses.json"
         """Settings for tools that speak with the stack while it is ready."""
+        self.issuer = path / "issuer"
+        """Holds the local issuer's URL while the stack is ready, or why there is none."""
         self.logs = path / "logs"
         self.postgres = path / "postgres"
         self.nats = path / "nats"

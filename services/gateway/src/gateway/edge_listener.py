@@ -29,6 +29,8 @@ NOT_FOR_SERVICES = (
     ".*-bin",
 )
 """Request headers that are gRPC's own; a caller's would only confuse the runtime behind."""
+SAYS_WHAT_TO_TRACE = ("traceparent", "tracestate", "x-client-trace-id", "x-envoy-force-trace")
+PATH_ALONE = "%PATH(NQ:ORIG_OR_PATH)%"
 PRODUCT = "gateway"
 """The `server` header: what it is, not which version."""
 
@@ -128,10 +130,15 @@ def _header(key: str, value: str) -> JsonObject:
 def _tracing(settings: GatewaySettings) -> JsonObject:
     """Begin a trace with each request, exported or not: its id leads to the logs."""
     exports = bool(settings.otlp_address)
-    # Envoy demands an exporter; with a share of 0 it has nothing to send.
+    # Envoy demands an exporter; as nothing is sampled it has nothing to send.
     cluster = COLLECTOR if exports else OWN_GRPC
+    share = {"value": settings.trace_ratio * 100 if exports else 0}
     return {
-        "random_sampling": {"value": settings.trace_ratio * 100 if exports else 0},
+        "random_sampling": share,
+        "overall_sampling": share,
+        "client_sampling": {"value": 0},
+        # In place of the URL with its query, which may hold what a caller typed.
+        "custom_tags": [{"tag": "http.url", "value": PATH_ALONE}],
         "provider": {
             "name": "envoy.tracers.opentelemetry",
             "typed_config": {
@@ -145,7 +152,7 @@ def _tracing(settings: GatewaySettings) -> JsonObject:
 
 def _traces_of_ours() -> JsonObject:
     """Take away a caller's trace: who is outside does not decide what is recorded inside."""
-    mutations = [{"remove": name} for name in ("traceparent", "tracestate")]
+    mutations = [{"remove": name} for name in SAYS_WHAT_TO_TRACE]
     kind = "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
     return {
         "name": "envoy.http.early_header_mutation.header_mutation",
@@ -235,7 +242,7 @@ def _access_log() -> JsonObject:
         "process": "envoy",
         "event": "request",
         "method": "%REQ(:METHOD)%",
-        "path": "%PATH(NQ:ORIG_OR_PATH)%",
+        "path": PATH_ALONE,
         "protocol": "%PROTOCOL%",
         "code": "%RESPONSE_CODE%",
         "grpc": "%GRPC_STATUS%",

@@ -16,8 +16,8 @@ from gateway.health import Upstreams
 
 DRY_RUN = "validate_only"
 ASK_S = 1.0
-PASSED_ON = ("authorization",)
-"""The headers by which a service knows the caller."""
+PASSED_ON = ("authorization", "traceparent")
+"""The headers by which a service knows the caller, and the request that it belongs to."""
 
 
 async def service_violations(

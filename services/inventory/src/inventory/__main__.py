@@ -10,7 +10,6 @@ from common.events.bus import open_bus
 from common.events.relay import Relay
 from common.postgres.database import open_database
 from common.rpc.server import serve
-from common.sealing import Keyring
 from common.settings import load
 from common.telemetry.logs import configure_logs
 
@@ -37,7 +36,7 @@ def main(words: Sequence[str]) -> int:
 
 
 async def _serve(settings: InventorySettings) -> None:
-    keyring = Keyring.read(settings.contact_keys_file)
+    keyring = settings.keyring()
     connections = settings.database_connections
     async with (
         open_database(settings.database_url, size=connections) as database,

@@ -63,19 +63,20 @@ async def verify(settings: OwnerSettings) -> int:
 async def reseal(settings: InventorySettings, *, dry_run: bool) -> int:
     """Seal all contacts under the active key, or count them by key; return the exit code."""
     CALLER.set(SYSTEM)
-    keyring = Keyring.read(settings.contact_keys_file)
+    keyring = settings.keyring()
     async with open_database(settings.database_url, size=1) as database:
         try:
             if not dry_run:
                 with Progress() as bar:
                     task = bar.add_task("contacts", total=None)
                     await reseal_contacts(database, keyring, partial(bar.advance, task))
+            counts = await contacts_by_key(database, keyring)
         except ServiceError as error:
             sys.stderr.write(f"{error.message}\n")
             return 1
-        for key_id, contacts in (await contacts_by_key(database)).items():
-            mark = " (active)" if key_id == keyring.active else ""
-            sys.stdout.write(f"{key_id}: {contacts} contacts{mark}\n")
+    for key_id, contacts in counts.items():
+        mark = " (active)" if key_id == keyring.active else ""
+        sys.stdout.write(f"{key_id}: {contacts} contacts{mark}\n")
     return 0
 
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from common.settings import ServiceSettings
+from common.sealing import Keyring
+from common.settings import PREFIX, ServiceSettings, refuse
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -15,6 +16,15 @@ class InventorySettings(ServiceSettings):
     database_connections: int = 10
     contact_keys_file: Path
     """The keys of personal data: `{"active": id, "keys": {id: base64 of 32 bytes}}`."""
+
+    def keyring(self) -> Keyring:
+        """Return the keys of the file, or exit with 2 after saying what is wrong with it."""
+        try:
+            return Keyring.read(self.contact_keys_file)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            refuse(
+                [f"{PREFIX}CONTACT_KEYS_FILE: {self.contact_keys_file} holds no keys: {error!r}"]
+            )
 
 
 class OwnerSettings(ServiceSettings):

@@ -70,6 +70,15 @@ async def test_a_dry_run_and_an_update_that_changes_nothing_make_no_link(
             "link 6",
         ),
         ("UPDATE changes SET change_time = now() WHERE change_id = 1", "broken at link"),
+        (
+            r"UPDATE changes SET changed_fields = ARRAY[E'name\x1f'], trace_id = NULL",
+            "broken at link",
+        ),
+        ("UPDATE changes SET trace_id = NULL WHERE change_id = 2", "broken at link"),
+        (
+            "UPDATE changes SET changed_fields = ARRAY[array_to_string(changed_fields, ',')]",
+            "broken at link",
+        ),
         ("DELETE FROM changes WHERE change_id = 7", "link 6 (changes 6 to 7)"),
         ("DELETE FROM change_links WHERE link_id = 3", "link 4"),
         ("UPDATE change_links SET digest = 'x', hash = 'x' WHERE link_id = 2", "link 2"),

@@ -9,10 +9,9 @@ from smartcity.auth.v1 import permission_pb2
 
 from common.auth.grants import Grant, Principal, everyone_may
 from common.errors import Kind, ServiceError
-from common.names import region_of
 
 NAMES = ("name", "parent")
-RegionOf = Callable[[Message], str]
+NameOf = Callable[[Message], str]
 
 
 class PermissionDenied(ServiceError):
@@ -49,15 +48,15 @@ def require_declared(services: Sequence[str]) -> None:
             permission_of(f"/{service}/{method.name}")
 
 
-def region_reader(method: str) -> RegionOf:
-    """Return the function that gives the region that a request of the method names, or ""."""
+def name_reader(method: str) -> NameOf:
+    """Return the function that gives the resource name in a request of the method, or ""."""
     kind: Descriptor = _described(method).input_type
     for name in NAMES:
         if name in kind.fields_by_name:
-            return lambda request: region_of(getattr(request, name))
+            return lambda request: str(getattr(request, name))
     for field in kind.fields:
         if _is_named(field):
-            return lambda request: region_of(getattr(request, field.name).name)
+            return lambda request: str(getattr(request, field.name).name)
     return lambda _: ""
 
 

@@ -2,6 +2,7 @@
 
 import binascii
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ SKEW_S = 60
 LONGEST = 16 * 1024
 MOST_REMEMBERED = 10_000
 SCHEME = "bearer "
+SUBJECT = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}")
 
 
 class Unauthenticated(ServiceError):
@@ -97,8 +99,8 @@ class Verifier:
             raise Unauthenticated("the token has expired")
         if not _is_time(begins) or begins - SKEW_S > now:
             raise Unauthenticated("the token is not valid yet")
-        if not isinstance(subject, str) or not subject:
-            raise Unauthenticated("the token names no subject")
+        if not isinstance(subject, str) or not SUBJECT.fullmatch(subject):
+            raise Unauthenticated("the token names no subject of 1 to 255 printable characters")
         return Principal(subject, grants_from(claims.get(self.claim)), float(expires))
 
 

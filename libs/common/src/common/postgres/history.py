@@ -115,7 +115,7 @@ def row_of(
         orjson.dumps(before).decode() if before else None,
         orjson.dumps(after).decode() if after else None,
         fields,
-        current_trace_id() or None,
+        current_trace_id(),
     )
 
 

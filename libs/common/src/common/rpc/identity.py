@@ -1,12 +1,12 @@
 """Who calls a method, and whether they may: set for the layers below before the method runs."""
 
+from dataclasses import replace
 from typing import Any
 
-from google.protobuf.message import Message
-
-from common.auth.permissions import permission_of, region_reader, required_grant
+from common.auth.permissions import permission_of, required_grant
 from common.auth.tokens import Verifier
 from common.caller import ANONYMOUS, CALLER, Caller
+from common.names import region_of
 
 AUTHORIZATION = "authorization"
 
@@ -20,10 +20,9 @@ class Identity:
     def __init__(self, method: str, verifier: Verifier | None) -> None:
         self._verifier = verifier
         self._permission = permission_of(method)
-        self._region_of = region_reader(method)
 
-    async def admit(self, request: Message, context: Any) -> None:
-        """Set the caller of this call.
+    async def admit(self, resource: str, context: Any) -> None:
+        """Set the caller of this call about a resource; one who is refused too, for the log.
 
         Raises:
             Unauthenticated, PermissionDenied, IssuerAway: The method must not run.
@@ -32,11 +31,10 @@ class Identity:
             CALLER.set(ANONYMOUS)
             return
         principal = await self._verifier.principal(header(context, AUTHORIZATION))
-        region = self._region_of(request) if hasattr(request, "DESCRIPTOR") else ""
-        grant = required_grant(principal, self._permission, region)
-        CALLER.set(
-            Caller(principal.subject, principal.regions(), str(grant or ""), principal.expires)
-        )
+        known = Caller(principal.subject, principal.regions(), expires=principal.expires)
+        CALLER.set(known)
+        grant = required_grant(principal, self._permission, region_of(resource))
+        CALLER.set(replace(known, grant=str(grant or "")))
 
 
 def header(context: Any, name: str) -> str:

@@ -17,6 +17,7 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 from opentelemetry.trace import Span
 
+from common.auth.permissions import name_reader
 from common.auth.tokens import Verifier
 from common.caller import current_caller
 from common.errors import FieldsInvalid, Kind, ServiceError
@@ -139,6 +140,7 @@ class _Around:
         self._checked = checked
         _, service, name = method.split("/")
         self._called = (service, name)
+        self._name_of = name_reader(method)
         self._method = method
         self._domain = domain
         self._max_call_s = max_call_s
@@ -149,7 +151,7 @@ class _Around:
         async def answer(request: Message, context: Context) -> Message:
             call = _Call(self, request, context)
             try:
-                await self.identity.admit(request, context)
+                await self.identity.admit(call.resource, context)
                 self._check(request)
                 async with asyncio.timeout(call.seconds_left(self._max_call_s)):
                     response: Message = await behaviour(request, context)
@@ -164,7 +166,7 @@ class _Around:
         async def answer(request: Message, context: Context) -> AsyncIterator[Message]:
             call = _Call(self, request, context)
             try:
-                await self.identity.admit(request, context)
+                await self.identity.admit(call.resource, context)
                 self._check(request)
                 async with asyncio.timeout(call.seconds_left(self._max_call_s)):
                     async for response in behaviour(request, context):
@@ -185,6 +187,10 @@ class _Around:
         if found:
             raise FieldsInvalid(found)
 
+    def name_in(self, request: Message | _Malformed) -> str:
+        """Return the resource name that a request carries, "" for none."""
+        return "" if isinstance(request, _Malformed) else self._name_of(request)
+
     def span(self, context: Context) -> Span:
         """Begin the call's span as the child of its caller's."""
         return begin_call(*self._called, header(context, TRACEPARENT))
@@ -192,17 +198,16 @@ class _Around:
     def finished(self, call: "_Call", code: str, seconds: float, **more: object) -> None:
         """Count the call, end its span and write its log line."""
         self._metrics.end(code, seconds)
-        request = call.request
-        name = getattr(request, "name", "") or getattr(request, "parent", "")
-        end_call(call.span, code, region_of(name))
+        region = region_of(call.resource)
+        end_call(call.span, code, region)
         self._log.info(
             "call",
             method=self._method,
             code=code,
             ms=round(seconds * 1000, 3),
-            resource=name,
+            resource=call.resource,
             principal=current_caller().subject,
-            region=region_of(name),
+            region=region,
             trace_id=current_trace_id(),
             **more,
         )
@@ -226,7 +231,7 @@ class _Call:
 
     def __init__(self, around: _Around, request: Message, context: Context) -> None:
         self._around = around
-        self.request = request
+        self.resource = around.name_in(request)
         self.span = around.span(context)
         self._context = context
         self._begin = time.perf_counter()

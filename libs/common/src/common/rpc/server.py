@@ -18,7 +18,7 @@ from common.auth.permissions import require_declared
 from common.auth.tokens import Verifier
 from common.caller import CALLER, SYSTEM
 from common.rpc.interceptor import CallInterceptor, Checks
-from common.settings import IN_A_CLUSTER, PREFIX, ServiceSettings, refuse
+from common.settings import PREFIX, ServiceSettings, production_signs, refuse
 from common.telemetry.logs import logger
 from common.telemetry.traces import export_traces
 
@@ -110,8 +110,9 @@ def verifier_of(settings: ServiceSettings) -> Verifier | None:
     Exits with 2 when the settings do not say whose tokens to believe.
     """
     if settings.identity == "off":
-        if os.environ.get(IN_A_CLUSTER):
-            refuse([f"{PREFIX}IDENTITY: must not be off in a cluster"])
+        signs = production_signs(os.environ)
+        if signs:
+            refuse([f"{PREFIX}IDENTITY: must not be off where {' and '.join(signs)} is set"])
         logger().warning("identity is off: everybody may call everything")
         return None
     if not settings.oidc_issuer:

@@ -11,7 +11,7 @@ from common.settings import load
 from common.telemetry.logs import configure_logs, logger
 
 from devstack.errors import ProductionSetting
-from devstack.issuer.pages import issuer_app
+from devstack.issuer.pages import LONGEST_FORM, issuer_app
 from devstack.issuer.settings import IssuerSettings, refuse_production
 from devstack.keys import client_secret, signing_key
 
@@ -29,7 +29,15 @@ def main() -> int:
     folder = settings.secrets_folder
     app = issuer_app(settings, signing_key(folder), client_secret(folder))
     logger().info("serving", url=settings.url)
-    waitress.serve(app, listen=settings.address, threads=4, ident=None)
+    waitress.serve(
+        app,
+        listen=settings.address,
+        threads=4,
+        ident=None,
+        connection_limit=1000,
+        channel_timeout=10,
+        max_request_body_size=LONGEST_FORM,
+    )
     return 0
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 from common.auth.grants import grants_from, role_names
+from common.auth.tokens import SUBJECT
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from joserfc.jwk import ECKey, KeySet
 from werkzeug.wrappers import Response as AnyResponse
@@ -14,6 +15,8 @@ from devstack.issuer.provider import ALGORITHM, Provider, User
 from devstack.issuer.settings import IssuerSettings
 
 LONGEST_FORM = 64 * 1024
+NOT_IN_A_URI = frozenset("\\@ \t\r\n")
+NO_NAME = "A name is needed: 1 to 255 characters on one line."
 CALLED_BY_PAGES = ("/.well-known/openid-configuration", "/keys", "/token")
 
 
@@ -28,6 +31,8 @@ def issuer_app(settings: IssuerSettings, key: ECKey, secret: str) -> Flask:
     app.add_url_rule("/authorize", "ask", lambda: _ask(provider))
     app.add_url_rule("/authorize", "answer", lambda: _answer(provider), methods=["POST"])
     app.before_request(lambda: _only_for(settings.address))
+    app.before_request(lambda: _only_from(settings.url))
+    app.before_request(_only_plain_redirects)
     app.after_request(_open_to_pages)
     return app
 
@@ -61,6 +66,21 @@ def _only_for(address: str) -> AnyResponse | None:
     return make_response(f"this is {address}", HTTPStatus.MISDIRECTED_REQUEST)
 
 
+def _only_from(url: str) -> AnyResponse | None:
+    """Refuse a form that another page sends."""
+    origin = request.headers.get("origin", url)
+    if request.path != "/authorize" or request.method != "POST" or origin == url:
+        return None
+    return make_response(f"this form is sent from {url} only", HTTPStatus.FORBIDDEN)
+
+
+def _only_plain_redirects() -> AnyResponse | None:
+    """Refuse an address about whose host its readers disagree."""
+    if not set(request.args.get("redirect_uri", "")) & NOT_IN_A_URI:
+        return None
+    return make_response("the redirect_uri is no plain URI", HTTPStatus.BAD_REQUEST)
+
+
 def _open_to_pages(response: Response) -> Response:
     if request.path in CALLED_BY_PAGES:
         response.headers["access-control-allow-origin"] = "*"
@@ -88,9 +108,14 @@ def _answer(provider: Provider) -> AnyResponse:
     """Send the browser back with a code, or show what is wrong."""
     name, wanted = request.form.get("name", "").strip(), request.form.get("grants", "").split()
     wrong = [one for one in wanted if not grants_from([one])]
-    if not name or wrong:
-        problem = f"Not a grant: {', '.join(wrong)}" if wrong else "A name is needed."
+    if wrong or not SUBJECT.fullmatch(name):
+        problem = f"Not a grant: {', '.join(wrong)}" if wrong else NO_NAME
         return _ask(provider, problem, HTTPStatus.BAD_REQUEST)
-    user = User(name[:100], tuple(wanted))
-    back: AnyResponse = provider.create_authorization_response(grant_user=user)
+    try:
+        grant = provider.get_consent_grant(end_user=None)
+    except OAuth2Error as error:
+        refusal: AnyResponse = provider.handle_error_response(request, error)
+        return refusal
+    user = User(name, tuple(wanted))
+    back: AnyResponse = provider.create_authorization_response(grant=grant, grant_user=user)
     return back

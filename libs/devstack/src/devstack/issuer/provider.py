@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
-from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, InvalidScopeError
+from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, InvalidRequestError, InvalidScopeError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, ClientCredentialsGrant
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
@@ -107,7 +107,12 @@ class _Tokens(JWTBearerTokenGenerator):
 
 
 class _S256(CodeChallenge):
-    """PKCE by the one method that protects."""
+    """PKCE by the one method that protects, from the begin."""
+
+    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
+        if not grant.request.payload.data.get("code_challenge"):
+            raise InvalidRequestError("Missing 'code_challenge': PKCE with S256 is needed")
+        super().validate_code_challenge(grant, redirect_uri)
 
     DEFAULT_CODE_CHALLENGE_METHOD = "S256"
     SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]  # noqa: RUF012 - Authlib has it so
@@ -120,7 +125,8 @@ class _CodeGrant(AuthorizationCodeGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = ["none"]  # noqa: RUF012 - Authlib has it so
 
     def save_authorization_code(self, code: str, request: Any) -> None:
-        asked = request.payload.data
+        asked, oldest = request.payload.data, time.time() - CODE_S
+        self.server.codes = {c: kept for c, kept in self.server.codes.items() if kept.made > oldest}
         self.server.codes[code] = Code(
             request.client.get_client_id(),
             request.payload.redirect_uri,

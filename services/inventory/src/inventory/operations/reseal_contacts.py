@@ -2,21 +2,13 @@
 
 from collections.abc import Callable
 
-from common.errors import Kind, ServiceError
 from common.postgres.database import Database
 from common.sealing import Keyring
 
-from inventory.storage.sealed_points import count_by_key, reseal_some
+from inventory.storage.sealed_points import count_by_key, one_of_each_key, reseal_some
 
 SLICE = 500
 Progress = Callable[[int], object]
-
-
-class KeyMissing(ServiceError):
-    """Contacts are sealed under keys that the ring has not; nothing was resealed."""
-
-    kind = Kind.WRONG_STATE
-    reason = "KEY_MISSING"
 
 
 async def reseal_contacts(database: Database, keyring: Keyring, progress: Progress) -> None:
@@ -25,11 +17,7 @@ async def reseal_contacts(database: Database, keyring: Keyring, progress: Progre
     Raises:
         KeyMissing: Before anything is changed.
     """
-    counts = await contacts_by_key(database)
-    missing = {key_id: n for key_id, n in counts.items() if key_id not in keyring.keys}
-    if missing:
-        named = ", ".join(f"{key_id!r} ({n} contacts)" for key_id, n in missing.items())
-        raise KeyMissing(f"the keys file has no key {named}")
+    await contacts_by_key(database, keyring)
     while True:
         async with database.transaction() as connection:
             done = await reseal_some(connection, keyring, SLICE)
@@ -38,7 +26,13 @@ async def reseal_contacts(database: Database, keyring: Keyring, progress: Progre
         progress(done)
 
 
-async def contacts_by_key(database: Database) -> dict[str, int]:
-    """Return how many contacts are sealed under each key."""
+async def contacts_by_key(database: Database, keyring: Keyring) -> dict[str, int]:
+    """Return how many contacts are sealed under each key.
+
+    Raises:
+        KeyMissing: The ring does not open one of each.
+    """
     async with database.read() as connection:
+        for sealed, owner in await one_of_each_key(connection):
+            keyring.open(sealed, owner)
         return await count_by_key(connection)

@@ -37,6 +37,14 @@ SELECT convert_from(substr(contact_sealed, 2, get_byte(contact_sealed, 0)), 'UTF
  ORDER BY key_id
 """
 
+ONE_OF_EACH_KEY = """
+SELECT DISTINCT ON (substr(contact_sealed, 2, get_byte(contact_sealed, 0)))
+       region_code, point_id, contact_sealed
+  FROM points
+ WHERE contact_sealed IS NOT NULL
+ ORDER BY substr(contact_sealed, 2, get_byte(contact_sealed, 0)), point_id
+"""
+
 READ_UNDER_OTHER_KEYS = """
 SELECT region_code, point_id, contact_sealed
   FROM points
@@ -99,6 +107,12 @@ async def count_by_key(connection: Connection) -> dict[str, int]:
     """Return how many contacts are sealed under each key, by its id."""
     rows = await connection.fetch(COUNT_BY_KEY)
     return {row["key_id"]: row["contacts"] for row in rows}
+
+
+async def one_of_each_key(connection: Connection) -> list[tuple[bytes, str]]:
+    """Return one sealed contact for each key, with its owner's name."""
+    rows = await connection.fetch(ONE_OF_EACH_KEY)
+    return [(sealed, f"regions/{code}/points/{point_id}") for code, point_id, sealed in rows]
 
 
 async def reseal_some(connection: Connection, keyring: Keyring, at_most: int) -> int:

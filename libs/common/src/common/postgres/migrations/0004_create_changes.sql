@@ -42,15 +42,21 @@ CREATE TABLE IF NOT EXISTS change_links (
 );
 COMMENT ON TABLE change_links IS 'One link for each transaction: the digest of its changes, chained to the link before';
 
--- A change without a trace has the digest that it had before traces were recorded.
+-- A row of the first release, which has no trace, keeps the digest that it had then. The others, for
+-- which '' is no trace, have one that leaves no doubt where a value ends.
 CREATE OR REPLACE FUNCTION digest_of_changes(wanted xid8, first bigint, last bigint) RETURNS bytea
 LANGUAGE sql STABLE
 RETURN (
 SELECT sha256(convert_to(string_agg(
-           concat_ws(E'\x1f', change_id, region_code, resource, action, actor, grant_held, method,
-               extract(epoch FROM change_time), request_id, coalesce(before::text, ''),
-               coalesce(after::text, ''), array_to_string(changed_fields, ','), trace_id),
-           E'\x1e' ORDER BY change_id), 'UTF8'))
+           CASE WHEN trace_id IS NULL
+                THEN concat_ws(E'\x1f', change_id, region_code, resource, action, actor, grant_held,
+                         method, extract(epoch FROM change_time), request_id,
+                         coalesce(before::text, ''), coalesce(after::text, ''),
+                         array_to_string(changed_fields, ','))
+                ELSE jsonb_build_array(change_id, region_code, resource, action, actor, grant_held,
+                         method, extract(epoch FROM change_time), request_id, before, after,
+                         changed_fields, trace_id)::text
+           END, E'\x1e' ORDER BY change_id), 'UTF8'))
   FROM changes
  WHERE transaction_id = wanted AND change_id BETWEEN first AND last);
 
