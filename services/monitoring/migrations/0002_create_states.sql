@@ -39,7 +39,7 @@ CREATE TABLE checkpoints (
     memory          jsonb NOT NULL,
     PRIMARY KEY (region_code, point_id, last_time)
 );
-COMMENT ON TABLE checkpoints IS 'The memory after a measurement, one an hour: where to begin again when an earlier one comes late';
+COMMENT ON TABLE checkpoints IS 'The memory at the end of each hour with measurements, and before each silence: where to begin again when an earlier one comes late, also when the rows before it are dropped';
 
 CREATE TABLE writer_partitions (
     partition_id    smallint PRIMARY KEY

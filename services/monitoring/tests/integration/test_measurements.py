@@ -15,6 +15,7 @@ from monitoring.domain.observation import Observation
 from monitoring.domain.rules import rules_of
 from monitoring.domain.timeline import boundaries
 from monitoring.operations.report_measurements import STREAM
+from monitoring.operations.run_writer import keep_days
 from monitoring.operations.write_measurements import expire_statuses, write_measurements
 from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
 from smartcity.monitoring.v1 import status_pb2
@@ -147,15 +148,24 @@ def expected(letters: str, number: int) -> list[tuple[str, int, int | None]]:
     ]
 
 
+def some_hours(chance: random.Random) -> str:
+    """Return letters for five hours: lines that fail, are slow, and are not measured at all."""
+    letters = ""
+    while len(letters) < 300:
+        letters += chance.choice("gggpps   ") * chance.randint(1, 12)
+    return letters[:299] + "g"
+
+
 @pytest.mark.parametrize("seed", range(8))
 async def test_in_whatever_order_they_come_the_timeline_is_the_same(
     monitoring: Monitoring, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - no secret
+    letters = {number: some_hours(chance) for number in range(4)} | {4: LETTERS}
     all_of_them = [
-        measured(number, 60 * (place - len(LETTERS)), letter)
-        for number in range(POINTS)
-        for place, letter in enumerate(LETTERS)
+        measured(number, 60 * (place - len(text)), letter)
+        for number, text in letters.items()
+        for place, letter in enumerate(text)
         if letter != " "
     ]
     arriving = all_of_them + chance.sample(all_of_them, 100)
@@ -164,10 +174,11 @@ async def test_in_whatever_order_they_come_the_timeline_is_the_same(
         size = chance.randint(1, 150)
         batch, arriving = arriving[:size], arriving[size:]
         await write_measurements(monitoring.needs, 0, batch)
-    for number in range(POINTS):
-        assert await monitoring.intervals(number) == expected(LETTERS, number)
+        await expire_statuses(monitoring.needs)
+    for number, text in letters.items():
+        assert await monitoring.intervals(number) == expected(text, number)
         status = await monitoring.status(number)
-        last = expected(LETTERS, number)[-1]
+        last = expected(text, number)[-1]
         assert (State.Name(status.state), int(status.since.seconds - NOON.timestamp())) == last[:2]
 
 
@@ -283,3 +294,43 @@ async def acknowledged(monitoring: Monitoring, batch: list[Measurement]) -> None
             return False
 
     assert await until(so, within_s=30)
+
+
+async def test_old_days_go_and_a_late_one_still_finds_where_to_begin(
+    monitoring: Monitoring,
+) -> None:
+    hours = [measured(0, 240 * n, "g") for n in range(100)]
+    await write_measurements(monitoring.needs, 0, hours)
+    assert await monitoring.intervals() == [("UP", 0, None)]
+    monitoring.clock.time = NOON + timedelta(days=36)
+    await keep_days(monitoring.needs)
+    assert await monitoring.stored() == 0
+    async with monitoring.database.read() as connection:
+        left = await connection.fetch("SELECT last_time FROM checkpoints")
+    assert [row["last_time"] for row in left] == [NOON + timedelta(hours=5, minutes=56)]
+    first = 86400 * 36 - 3600
+    await write_measurements(monitoring.needs, 0, [measured(0, first + 600)])
+    await write_measurements(monitoring.needs, 0, [measured(0, first)])
+    assert await monitoring.intervals() == [
+        ("UP", 0, 240 * 99 + 300),
+        ("UNKNOWN", 240 * 99 + 300, first),
+        ("UP", first, first + 300),
+        ("UNKNOWN", first + 300, first + 600),
+        ("UP", first + 600, first + 900),
+        ("UNKNOWN", first + 900, None),
+    ]
+
+
+async def test_one_that_comes_between_a_silence_s_begin_and_its_notice(
+    monitoring: Monitoring,
+) -> None:
+    await write_measurements(monitoring.needs, 0, [measured(0, 0)])
+    monitoring.clock.time = NOON + timedelta(hours=2)
+    await expire_statuses(monitoring.needs)
+    await write_measurements(monitoring.needs, 0, [measured(0, 7000)])
+    await write_measurements(monitoring.needs, 0, [measured(0, 100)])
+    assert await monitoring.intervals() == [
+        ("UP", 0, 400),
+        ("UNKNOWN", 400, 7000),
+        ("UP", 7000, None),
+    ]

@@ -19,6 +19,7 @@ from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.report_measurements import PARTITIONS, STREAM
 from monitoring.operations.write_measurements import expire_statuses, write_measurements
 from monitoring.storage import measurements as rows
+from monitoring.storage import timelines
 
 BATCH = 10
 """Messages; each holds at most 2,000 measurements."""
@@ -40,10 +41,11 @@ async def run_writer(needs: Dependencies) -> None:
 
 
 async def keep_days(needs: Dependencies) -> None:
-    """Have tables for all days whose measurements are accepted."""
+    """Have tables for the days whose measurements are accepted, and nothing of older ones."""
     last = (needs.clock() + timedelta(days=DAYS_AHEAD)).date()
     async with needs.database.transaction() as connection:
         await rows.keep_days(connection, needs.oldest.date(), last)
+        await timelines.prune(connection, needs.oldest)
 
 
 async def _until_done(needs: Dependencies) -> None:

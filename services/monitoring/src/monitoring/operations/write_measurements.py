@@ -81,7 +81,10 @@ async def _change(
     change = Change(key, known.memory, begin, begin, now)
     for observation in seen:
         _step(change, observation, rules)
-    change.memory, begun = expire(change.memory, now, rules)
+    before = change.memory
+    change.memory, begun = expire(before, now, rules)
+    if begun:
+        change.checkpoints.append(before)
     _note(change, begun)
     last = change.memory.last or now
     change.fresh_until = last + timedelta(seconds=rules.fresh_s)
@@ -96,11 +99,11 @@ def _is_late(memory: Memory, first: Observation) -> bool:
 
 
 def _step(change: Change, seen: Observation, rules: Rules) -> None:
-    last = change.memory.last
-    change.memory, begun = observe(change.memory, seen, rules)
+    before = change.memory
+    change.memory, begun = observe(before, seen, rules)
     _note(change, begun)
-    if change.memory.last != last and (last is None or _hour(last) != _hour(seen.time)):
-        change.checkpoints.append(change.memory)
+    if change.memory is not before and _ends_an_hour(before, seen):
+        change.checkpoints.append(before)
 
 
 def _note(change: Change, begun: Sequence[Boundary]) -> None:
@@ -108,6 +111,13 @@ def _note(change: Change, begun: Sequence[Boundary]) -> None:
         if change.begun and change.begun[-1].start == boundary.start:
             change.begun.pop()
         change.begun.append(boundary)
+
+
+def _ends_an_hour(memory: Memory, next_one: Observation) -> bool:
+    """Tell whether a memory is worth a checkpoint; one that has expired has its own already."""
+    if memory.last is None or memory.current is None or memory.current.start > memory.last:
+        return False
+    return _hour(memory.last) != _hour(next_one.time)
 
 
 def _hour(time: datetime) -> datetime:

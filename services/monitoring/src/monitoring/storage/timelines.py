@@ -38,6 +38,16 @@ DELETE FROM checkpoints
  WHERE region_code = $1 AND point_id = $2 AND last_time >= $3
 """
 
+PRUNE_CHECKPOINTS = """
+DELETE FROM checkpoints AS old
+ WHERE last_time < $1
+   AND EXISTS (
+       SELECT
+         FROM checkpoints AS later
+        WHERE later.region_code = old.region_code AND later.point_id = old.point_id
+          AND later.last_time > old.last_time AND later.last_time < $1)
+"""
+
 STORE_CHECKPOINTS = """
 INSERT INTO checkpoints (region_code, point_id, last_time, memory)
 SELECT *
@@ -141,6 +151,11 @@ async def go_back(connection: Connection, key: PointKey, time: datetime) -> Memo
     await connection.execute(FORGET_CHECKPOINTS, *key, time)
     text = await connection.fetchval(READ_CHECKPOINT, *key, time)
     return unpacked(text) if text else Memory()
+
+
+async def prune(connection: Connection, oldest: datetime) -> None:
+    """Forget checkpoints that no measurement from `oldest` on can need: all but one before it."""
+    await connection.execute(PRUNE_CHECKPOINTS, oldest)
 
 
 async def stale(connection: Connection, now: datetime, at_most: int) -> list[PointKey]:
