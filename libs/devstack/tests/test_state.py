@@ -1,11 +1,9 @@
-import json
 import os
 import socket
 from pathlib import Path
 
 import pytest
 from devstack.errors import PortBusy, StackRunning
-from devstack.keys import contact_keys_file
 from devstack.ports import free_ports, require_free
 from devstack.state import StateFolder, held, holder
 from devstack.testing import Outsiders
@@ -55,11 +53,3 @@ def test_a_busy_port_is_named() -> None:
 
 def test_free_ports_differ() -> None:
     assert len(set(free_ports(20))) == 20
-
-
-def test_the_key_is_made_once_and_closed_to_others(folder: Path) -> None:
-    path = contact_keys_file(folder / "secrets")
-    first = path.read_text()
-    assert contact_keys_file(folder / "secrets").read_text() == first
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert json.loads(first)["active"] in json.loads(first)["keys"]

@@ -25,6 +25,7 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection lost in the middle of one operation meets another
 )
 _BUSY = (
     asyncpg.SerializationError,
@@ -222,6 +223,8 @@ class _Lent:
         self._bound[session] = regions
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, asyncpg.InternalClientError):
+            self._connection.terminate()  # whatever it was doing, nobody shall get it again
         try:
             await self._pool.release(self._connection)
         except _AWAY as broken:
