@@ -14,6 +14,8 @@ from enum import StrEnum
 from monitoring.domain.observation import Observation, Verdict, in_order
 from monitoring.domain.rules import Rules
 
+LONG_ENOUGH = 1000
+
 
 class State(StrEnum):
     """How a point's line is."""
@@ -32,8 +34,13 @@ class Run:
     start: datetime | None = None
 
     def after(self, time: datetime, *, goes_on: bool) -> "Run":
-        """Return the run with one more measurement, or none when that one is of another kind."""
-        return Run(self.count + 1, self.start or time) if goes_on else NO_RUN
+        """Return the run with one more measurement, or none when that one is of another kind.
+
+        A run that is long enough for any rule grows no more: most measurements change nothing.
+        """
+        if not goes_on:
+            return NO_RUN
+        return self if self.count >= LONG_ENOUGH else Run(self.count + 1, self.start or time)
 
 
 NO_RUN = Run()
@@ -79,14 +86,14 @@ def observe(memory: Memory, seen: Observation, rules: Rules) -> tuple[Memory, li
     memory, begun = expire(memory, seen.time, rules)
     if memory.current is None:
         first = Boundary(seen.time, State.UNKNOWN, "the first measurement")
-        memory, begun = replace(memory, current=first), [first]
-    memory = replace(
-        memory,
-        last=seen.time,
-        good=memory.good.after(seen.time, goes_on=verdict is Verdict.GOOD),
-        answered=memory.answered.after(seen.time, goes_on=verdict is not Verdict.SILENT),
-        poor=memory.poor.after(seen.time, goes_on=verdict is not Verdict.GOOD),
-        silent=memory.silent.after(seen.time, goes_on=verdict is Verdict.SILENT),
+        memory, begun = Memory(first), [first]
+    memory = Memory(
+        memory.current,
+        seen.time,
+        memory.good.after(seen.time, goes_on=verdict is Verdict.GOOD),
+        memory.answered.after(seen.time, goes_on=verdict is not Verdict.SILENT),
+        memory.poor.after(seen.time, goes_on=verdict is not Verdict.GOOD),
+        memory.silent.after(seen.time, goes_on=verdict is Verdict.SILENT),
     )
     decided = _decided(memory, rules)
     if decided is None:

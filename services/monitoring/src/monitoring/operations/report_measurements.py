@@ -1,12 +1,13 @@
 """Taking measurements: what is accepted is in the stream before it is acknowledged."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zlib import crc32
 
 import nats.errors
-from common.errors import FieldsInvalid, Violation
+from common.errors import FieldsInvalid
 from common.events.bus import BusAway
 from common.names import last_id, region_of
 from common.validation import violations
@@ -21,7 +22,7 @@ from monitoring.storage import points
 
 STREAM = "TELEMETRY"
 PARTITIONS = 8
-MOST = 10_000
+ONE_OF_MANY = re.compile(r"measurements\[(?P<index>\d+)\]\.?(?P<field>.*)", re.ASCII)
 IN_A_MESSAGE = 2_000
 FUTURE = timedelta(minutes=5)
 PUBLISH_S = 10.0
@@ -37,8 +38,8 @@ async def report_measurements(
         FieldsInvalid: The request as a whole is none.
         BusAway: The bus did not take them; sent again, none is doubled.
     """
-    _refuse_wrong_request(request)
-    rejections = await _rejections(needs, request)
+    invalid = _invalid(request)
+    rejections = await _rejections(needs, request, invalid)
     wrong = {rejection.index for rejection in rejections}
     taken = [m for index, m in enumerate(request.measurements) if index not in wrong]
     await _publish(needs, request.parent, taken)
@@ -50,20 +51,29 @@ def partition_of(point: str) -> int:
     return crc32(point.encode()) % PARTITIONS
 
 
-def _refuse_wrong_request(request: ReportMeasurementsRequest) -> None:
-    count = len(request.measurements)
-    first = ReportMeasurementsRequest(
-        parent=request.parent, measurements=request.measurements[: min(count, 1)]
-    )
-    found = [v for v in violations(first) if not v.field.startswith("measurements[")]
-    if count > MOST:
-        sentence = f"must hold at most {MOST} measurements; there are {count}"
-        found.append(Violation("measurements", sentence, "TOO_MANY"))
-    if found:
-        raise FieldsInvalid(found)
+def _invalid(request: ReportMeasurementsRequest) -> dict[int, str]:
+    """Return what is wrong with each measurement that breaks the proto's rules.
+
+    Raises:
+        FieldsInvalid: The request as a whole breaks them.
+    """
+    found: dict[int, str] = {}
+    whole = []
+    for violation in violations(request):
+        place = ONE_OF_MANY.fullmatch(violation.field)
+        if place is None:
+            whole.append(violation)
+            continue
+        index, said = int(place["index"]), f"{place['field']}: {violation.message}"
+        found[index] = f"{found[index]}; {said}" if index in found else said
+    if whole:
+        raise FieldsInvalid(whole)
+    return found
 
 
-async def _rejections(needs: Dependencies, request: ReportMeasurementsRequest) -> list[Rejection]:
+async def _rejections(
+    needs: Dependencies, request: ReportMeasurementsRequest, invalid: Mapping[int, str]
+) -> list[Rejection]:
     region = last_id(request.parent)
     asked = {last_id(m.point) for m in request.measurements if region_of(m.point) == region}
     async with needs.database.read() as connection:
@@ -71,7 +81,10 @@ async def _rejections(needs: Dependencies, request: ReportMeasurementsRequest) -
     now, oldest = needs.clock(), needs.oldest
     found = []
     for index, measurement in enumerate(request.measurements):
-        why = _why_not(measurement, region, known, oldest, now)
+        if index in invalid:
+            why: tuple[str, str] | None = ("INVALID", invalid[index])
+        else:
+            why = _why_not(measurement, region, known, oldest, now)
         if why:
             found.append(Rejection(index=index, reason=why[0], message=why[1]))
     return found
@@ -80,9 +93,6 @@ async def _rejections(needs: Dependencies, request: ReportMeasurementsRequest) -
 def _why_not(
     measurement: Measurement, region: str, known: set[str], oldest: datetime, now: datetime
 ) -> tuple[str, str] | None:
-    wrong = violations(measurement)
-    if wrong:
-        return "INVALID", "; ".join(f"{v.field}: {v.message}" for v in wrong)
     if region_of(measurement.point) != region:
         return "OTHER_REGION", f"point: {measurement.point} is not in regions/{region}"
     if last_id(measurement.point) not in known:

@@ -21,7 +21,7 @@ from monitoring.operations.write_measurements import expire_statuses, write_meas
 from monitoring.storage import measurements as rows
 from monitoring.storage import timelines
 
-BATCH = 10
+BATCH = 64
 """Messages; each holds at most 2,000 measurements."""
 AGAIN_S = 1.0
 LOOK_EVERY_S = 1.0

@@ -25,6 +25,7 @@ from monitoring.storage import statuses, timelines
 from monitoring.storage.measurements import PointKey
 from monitoring.storage.timelines import Change, Known
 
+HOUR = timedelta(hours=1)
 FIELDS_OF_CHANGE = ("lastMeasurementTime", "reason", "since", "state")
 
 
@@ -117,11 +118,7 @@ def _ends_an_hour(memory: Memory, next_one: Observation) -> bool:
     """Tell whether a memory is worth a checkpoint; one that has expired has its own already."""
     if memory.last is None or memory.current is None or memory.current.start > memory.last:
         return False
-    return _hour(memory.last) != _hour(next_one.time)
-
-
-def _hour(time: datetime) -> datetime:
-    return time.replace(minute=0, second=0, microsecond=0)
+    return memory.last.hour != next_one.time.hour or next_one.time - memory.last >= HOUR
 
 
 def _is_told(change: Change) -> bool:

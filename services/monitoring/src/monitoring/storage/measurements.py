@@ -1,7 +1,7 @@
 """Measurements as rows, and the days whose tables hold them."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from common.names import ids
@@ -27,6 +27,8 @@ FIGURES = (
 COLUMNS = ("region_code", "point_id", "source", "measure_time", *FIGURES, "method")
 LISTED = ", ".join(COLUMNS)
 OBSERVED = "source, measure_time, packets_sent, packets_received, rtt_mean_ms, success"
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 INCOMING = f"""
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming ON COMMIT DROP AS
@@ -87,11 +89,11 @@ async def keep_days(connection: Connection, oldest: date, last: date) -> None:
 
 
 def _row(measurement: Measurement) -> Sequence[object]:
-    figures = [
-        getattr(measurement, name) if measurement.HasField(name) else None  # type: ignore[arg-type]
-        for name in FIGURES
-    ]
-    time = measurement.time.ToDatetime(UTC)
+    given = {field.name: value for field, value in measurement.ListFields()}
+    time = EPOCH + timedelta(
+        seconds=measurement.time.seconds, microseconds=measurement.time.nanos // 1000
+    )
+    figures = map(given.get, FIGURES)
     return (*ids(measurement.point), measurement.source, time, *figures, measurement.method)
 
 
