@@ -9,6 +9,7 @@ import uvloop
 from common.events.bus import open_bus
 from common.events.relay import Relay
 from common.postgres.database import open_database
+from common.postgres.migrations import migrate_command
 from common.rpc.server import serve
 from common.settings import load
 from common.telemetry.logs import configure_logs
@@ -22,7 +23,8 @@ def main(words: Sequence[str]) -> int:
     """Run the command that the words name."""
     options = _parser().parse_args(words)
     if options.command == "migrate":
-        return commands.migrate(load(OwnerSettings))
+        owner = load(OwnerSettings)
+        return migrate_command(owner.migration_url, owner.migrations_folder)
     if options.command == "load":
         return uvloop.run(commands.load(load(OwnerSettings), options))
     if options.command == "reseal":

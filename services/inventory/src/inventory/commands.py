@@ -1,4 +1,4 @@
-"""The commands beside serving: migrate, load, verify, reseal; each returns the exit code."""
+"""The commands beside serving: load, verify, reseal; each returns the exit code."""
 
 import argparse
 import asyncio
@@ -10,8 +10,6 @@ from common.caller import CALLER, SYSTEM
 from common.errors import ServiceError
 from common.postgres import history
 from common.postgres.database import Database, open_database
-from common.postgres.migrations import MigrationFailed
-from common.postgres.migrations import migrate as apply_migrations
 from common.sealing import Keyring
 from rich.progress import Progress
 
@@ -21,17 +19,6 @@ from inventory.operations.load_dataset import load_dataset
 from inventory.operations.reseal_contacts import contacts_by_key, reseal_contacts
 from inventory.settings import InventorySettings, OwnerSettings
 from inventory.storage.boundaries import BoundaryCache
-
-
-def migrate(settings: OwnerSettings) -> int:
-    """Apply new migrations; return the exit code."""
-    try:
-        report = apply_migrations(settings.migration_url, settings.migrations_folder)
-    except MigrationFailed as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(f"{report or 'nothing to migrate'}\n")
-    return 0
 
 
 async def load(settings: OwnerSettings, options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from common.events.bus import open_bus
 from common.events.consumer import Consumer
 from common.events.relay import Relay
 from common.postgres.database import open_database
-from common.postgres.migrations import MigrationFailed, migrate
+from common.postgres.migrations import migrate_command
 from common.rpc.server import serve
 from common.settings import load
 from common.telemetry.logs import configure_logs
@@ -24,7 +24,8 @@ from monitoring.settings import MonitoringSettings, OwnerSettings
 def main(words: Sequence[str]) -> int:
     """Run the command that the words name."""
     if list(words) == ["migrate"]:
-        return _migrate(load(OwnerSettings))
+        owner = load(OwnerSettings)
+        return migrate_command(owner.migration_url, owner.migrations_folder)
     if words:
         sys.stderr.write("usage: python -m monitoring [migrate]\n")
         return 2
@@ -51,16 +52,6 @@ async def _serve(settings: MonitoringSettings) -> None:
                 partial(run_writer, needs),
             ],
         )
-
-
-def _migrate(settings: OwnerSettings) -> int:
-    try:
-        report = migrate(settings.migration_url, settings.migrations_folder)
-    except MigrationFailed as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(f"{report or 'nothing to migrate'}\n")
-    return 0
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from common.names import region_of
 from common.postgres.database import Connection, Row
 from common.postgres.listing import Listed
 from common.postgres.pages import Page
+from common.postgres.values import timestamp
 from common.telemetry.traces import current_trace_id
 
 TOLD_ANYWAY = ("etag", "create_time", "update_time")
@@ -205,12 +206,12 @@ def _change(row: Row) -> Change:
         resource=row["resource"],
         action=row["action"],
         actor=row["actor"],
+        change_time=timestamp(row["change_time"]),
         request_id=row["request_id"],
         changed_fields=row["changed_fields"],
         grant=row["grant_held"],
         trace_id=row["trace_id"] or "",
     )
-    change.change_time.FromDatetime(row["change_time"])
     if row["before"]:
         change.before.update(orjson.loads(row["before"]))
     if row["after"]:

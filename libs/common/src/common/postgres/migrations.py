@@ -24,6 +24,17 @@ def migrate(url: str, folder: Path) -> str:
     return "\n".join(filter(None, done))
 
 
+def migrate_command(url: str, folder: Path) -> int:
+    """Run `migrate` for a person or a job: say what was done; return the exit code."""
+    try:
+        report = migrate(url, folder)
+    except MigrationFailed as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{report or 'nothing to migrate'}\n")
+    return 0
+
+
 def _applied(url: str, folder: Path, table: str) -> str:
     dbmate = str(Path(sys.executable).parent / "dbmate")
     place = ["--migrations-dir", str(folder), "--migrations-table", table, "--no-dump-schema"]

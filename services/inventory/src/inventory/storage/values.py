@@ -7,7 +7,6 @@ from typing import Any, cast
 import asyncpg
 import orjson
 from common.postgres.database import Row
-from google.protobuf import timestamp_pb2
 from google.type import date_pb2
 
 
@@ -34,11 +33,6 @@ class Enumeration:
 def etag(version: int, update_time: datetime) -> str:
     """Return the tag of one version; a resource made anew under an old name has another."""
     return f'"{version}-{update_time.timestamp():.6f}"'
-
-
-def timestamp(time: datetime) -> timestamp_pb2.Timestamp:
-    """Return a column's time as a message (thrice as fast as assigning the datetime)."""
-    return timestamp_pb2.Timestamp(seconds=int(time.timestamp()), nanos=time.microsecond * 1000)
 
 
 def present(row: Row | None) -> Row:

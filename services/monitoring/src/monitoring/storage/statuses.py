@@ -7,7 +7,7 @@ from common.names import ids, last_id
 from common.postgres.database import Connection, Row
 from common.postgres.listing import Listed, read_page
 from common.postgres.pages import Page
-from google.protobuf.timestamp_pb2 import Timestamp
+from common.postgres.values import timestamp
 from smartcity.monitoring.v1 import status_pb2
 from smartcity.monitoring.v1.status_pb2 import StateInterval, Status
 
@@ -146,9 +146,9 @@ def status_of(row: Row) -> Status:
         point=point,
         display_name=row["display_name"],
         state=NUMBERS[row["state"]],
-        since=_timestamp(row["since"]),
+        since=timestamp(row["since"]),
         reason=row["reason"] or "",
-        last_measurement_time=_timestamp(row["last_time"]),
+        last_measurement_time=timestamp(row["last_time"]),
         kind=row["kind"],
         district=f"regions/{region}/districts/{row['district_code']}",
         technology=row["technology"],
@@ -158,16 +158,10 @@ def status_of(row: Row) -> Status:
 def _interval(row: Row) -> StateInterval:
     return StateInterval(
         state=NUMBERS[row["state"]],
-        start_time=_timestamp(row["start_time"]),
-        end_time=_timestamp(row["end_time"]),
+        start_time=timestamp(row["start_time"]),
+        end_time=timestamp(row["end_time"]),
         reason=row["reason"],
     )
-
-
-def _timestamp(time: datetime | None) -> Timestamp | None:
-    if time is None:
-        return None
-    return Timestamp(seconds=int(time.timestamp()), nanos=time.microsecond * 1000)
 
 
 def parse_time(text: str) -> datetime:
