@@ -61,6 +61,8 @@ async def reseal(settings: InventorySettings, *, dry_run: bool) -> int:
         except ServiceError as error:
             sys.stderr.write(f"{error.message}\n")
             return 1
+    if not counts:
+        sys.stdout.write("no contact is stored\n")
     for key_id, contacts in counts.items():
         mark = " (active)" if key_id == keyring.active else ""
         sys.stdout.write(f"{key_id}: {contacts} contacts{mark}\n")
