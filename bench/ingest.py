@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -63,7 +63,7 @@ async def ingest(stack: Stack) -> Table:
     return table
 
 
-def batches() -> "itertools.chain[bytes]":
+def batches() -> Iterator[bytes]:
     """Return requests for ever: each point once a second, from a day ago on."""
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     numbers = itertools.count()
@@ -74,7 +74,7 @@ def batches() -> "itertools.chain[bytes]":
             parent="regions/64.01", measurements=measurements
         ).SerializeToString()
 
-    return itertools.chain.from_iterable([request()] for _ in itertools.count())
+    return (request() for _ in itertools.count())
 
 
 def _measurement(number: int, begin: datetime) -> Measurement:

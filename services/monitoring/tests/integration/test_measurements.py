@@ -14,6 +14,7 @@ from devstack.waiting import until
 from monitoring.domain.observation import Observation
 from monitoring.domain.rules import rules_of
 from monitoring.domain.timeline import boundaries
+from monitoring.operations import run_writer
 from monitoring.operations.report_measurements import STREAM
 from monitoring.operations.run_writer import keep_days
 from monitoring.operations.write_measurements import expire_statuses, write_measurements
@@ -334,3 +335,38 @@ async def test_one_that_comes_between_a_silence_s_begin_and_its_notice(
         ("UNKNOWN", 400, 7000),
         ("UP", 7000, None),
     ]
+
+
+async def test_a_point_deleted_under_its_measurements_stops_nobody(
+    monitoring: Monitoring,
+) -> None:
+    await write_measurements(monitoring.needs, 0, [measured(n, 0) for n in range(2)])
+    async with monitoring.database.transaction() as connection:
+        await connection.execute("DELETE FROM points WHERE point_id = 'P-0'")
+    await write_measurements(monitoring.needs, 0, [measured(0, n, "s") for n in range(1, 4)])
+    monitoring.clock.time = NOON + timedelta(minutes=10)
+    assert await expire_statuses(monitoring.needs) == 2
+    assert await expire_statuses(monitoring.needs) == 0
+    assert (await monitoring.status(1)).state == State.UNKNOWN
+
+
+async def test_a_message_that_cannot_be_written_is_buried_after_its_tries(
+    monitoring: Monitoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A point name that no caller gets past the checks stands for a defect of ours."""
+    monkeypatch.setattr(run_writer, "AGAIN_S", 0.05)
+    odd = ReportMeasurementsRequest(measurements=[wrong(point="regions/64.01/points")])
+    await monitoring.bus.jetstream.publish(
+        "telemetry.6401.3", odd.SerializeToString(), stream=STREAM
+    )
+    await monitoring.report([measured(number, 0) for number in range(POINTS)])
+    monitoring.write()
+    assert await comes_to(monitoring, POINTS)
+
+    async def buried() -> bool:
+        return bool((await monitoring.bus.jetstream.stream_info("DEAD")).state.messages == 1)
+
+    assert await until(buried, within_s=20)
+    again = await monitoring.report([measured(number, 60) for number in range(POINTS)])
+    assert again.accepted_count == POINTS
+    assert await comes_to(monitoring, 2 * POINTS)

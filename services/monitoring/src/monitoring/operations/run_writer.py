@@ -8,7 +8,8 @@ from datetime import timedelta
 import asyncpg
 import nats.errors
 from common.errors import ServiceError
-from common.events.dead_letters import bury
+from common.events.consumer import TRIES
+from common.events.dead_letters import bury, plain
 from common.events.subscription import Subscription
 from common.telemetry.logs import logger
 from google.protobuf.message import DecodeError
@@ -78,12 +79,36 @@ async def _write(needs: Dependencies, partition: int) -> None:
     subscription = Subscription(needs.bus, STREAM, name, subjects, BATCH)
     async with aclosing(subscription.batches()) as batches:
         async for messages in batches:
-            try:
-                await _take(needs, partition, name, messages)
-            except SURVIVED as error:
-                logger().warning("not written", partition=partition, error=repr(error))
-                for message in messages:
-                    await _tell(message, again=True)
+            await _work(needs, partition, name, messages)
+
+
+async def _work(needs: Dependencies, partition: int, name: str, messages: Sequence[Msg]) -> None:
+    """Write all together or, when something in them is the reason that they fail, one by one."""
+    try:
+        await _take(needs, partition, name, messages)
+    except SURVIVED as error:
+        logger().warning("not written", partition=partition, error=repr(error))
+        for message in messages:
+            await _tell(message, again=True)
+    except Exception as error:  # noqa: BLE001 - one message must stop neither others nor the API
+        if len(messages) > 1:
+            for message in messages:
+                await _work(needs, partition, name, [message])
+        else:
+            await _failed(needs, name, messages[0], error)
+
+
+async def _failed(needs: Dependencies, name: str, message: Msg, error: Exception) -> None:
+    """Try a message again, and bury it after as many tries as an event has."""
+    tries = message.metadata.num_delivered or 1
+    logger().error("message not written", consumer=name, tries=tries, error=repr(error))
+    if tries >= TRIES:
+        try:
+            await bury(needs.bus, name, message, plain(repr(error)), tries)
+        except SURVIVED:
+            await _tell(message, again=True)
+            return
+    await _tell(message, again=tries < TRIES)
 
 
 async def _take(needs: Dependencies, partition: int, name: str, messages: Sequence[Msg]) -> None:

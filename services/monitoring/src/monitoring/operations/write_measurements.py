@@ -63,7 +63,8 @@ async def _apply(
     await timelines.write(connection, changes)
     changed = [c for c in changes if _is_told(c)]
     shown = await statuses.read_some(connection, [c.key for c in changed])
-    await append(connection, [_event(c, shown[c.key]) for c in changed])
+    # Of a point that was deleted meanwhile nobody is told.
+    await append(connection, [_event(c, shown[c.key]) for c in changed if c.key in shown])
 
 
 async def _change(

@@ -95,7 +95,7 @@ async def read(connection: Connection, name: str) -> Status | None:
 
 
 async def read_some(connection: Connection, keys: Collection[PointKey]) -> dict[PointKey, Status]:
-    """Return the statuses of points; a point that was deleted has one of its ids alone."""
+    """Return the statuses of points; none of one that was deleted."""
     rows = await connection.fetch(
         READ_SOME, [key.region for key in keys], [key.point_id for key in keys]
     )
