@@ -49,7 +49,8 @@ async def restarted(stack: Stack, name: str) -> None:
     """Stop a replica as a rolling update does, and wait until the next one serves."""
     child = stack.children[name]
     before = child.pid
-    assert before is not None
+    log = (stack.state.logs / f"{name}.log").read_text()
+    assert before is not None, f"{name} ended by itself: {log[-3000:]}"
     os.kill(before, signal.SIGTERM)
 
     async def anew() -> bool:
