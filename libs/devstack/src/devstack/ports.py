@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from collections.abc import Collection
 
 from devstack.errors import PortBusy
 
@@ -10,12 +11,12 @@ from devstack.errors import PortBusy
 INTERNAL = range(20000, 32000)
 
 
-def free_ports(count: int) -> list[int]:
-    """Return different ports of 127.0.0.1 that nobody listens on."""
+def free_ports(count: int, but: Collection[int] = ()) -> list[int]:
+    """Return different ports of 127.0.0.1 that nobody listens on, none of those in `but`."""
     found: list[int] = []
     while len(found) < count:
         port = secrets.choice(INTERNAL)
-        if port not in found and is_free("127.0.0.1", port):
+        if port not in found and port not in but and is_free("127.0.0.1", port):
             found.append(port)
     return found
 

@@ -37,7 +37,9 @@ class Place:
     def address(self, listener: str) -> str:
         """Return HOST:PORT of an internal listener, such as `inventory-grpc`: always the same."""
         if listener not in self._ports:
-            self._ports[listener] = self.settings.ports.get(listener) or free_ports(1)[0]
+            # One given already may be bound only later, so that it still looks free.
+            given = {self.public_port, *self._ports.values(), *self.settings.ports.values()}
+            self._ports[listener] = self.settings.ports.get(listener) or free_ports(1, given)[0]
         return f"127.0.0.1:{self._ports[listener]}"
 
     def prefer(self, listener: str, port: int) -> None:

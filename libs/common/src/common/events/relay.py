@@ -277,7 +277,7 @@ async def _acknowledged(sent: dict[asyncio.Future[Any], int]) -> tuple[list[int]
     done, pending = await asyncio.wait(sent, timeout=PUBLISH_S)
     for future in pending:
         future.cancel()
-    stored = [future for future in done if future.exception() is None]
+    stored = [future for future in done if not future.cancelled() and future.exception() is None]
     return [sent[future] for future in stored], max((f.result().seq for f in stored), default=0)
 
 
