@@ -5,14 +5,14 @@ from functools import partial
 from common.errors import FieldsInvalid, Violation
 from common.names import region_of
 from common.postgres.database import Connection
+from common.postgres.mutations import mutate, read_for_change
 from smartcity.inventory.v1 import device_pb2
 from smartcity.inventory.v1.device_pb2 import Device
 from smartcity.inventory.v1.point_pb2 import Point
 
 from inventory.domain.device_states import require
-from inventory.operations import mutations
 from inventory.operations.dependencies import Dependencies
-from inventory.operations.publish import publish
+from inventory.operations.publish import MUTATIONS
 from inventory.storage import devices, points
 
 Verb = (
@@ -32,12 +32,11 @@ async def place_device(needs: Dependencies, request: Verb, verb: str) -> Device:
     """
     act = partial(_place, request, verb)
     region = region_of(request.name)
-    return await mutations.mutate(needs.database, request, region, Device, act)
+    return await mutate(needs.database, request, region, Device, act)
 
 
 async def _place(request: Verb, verb: str, connection: Connection) -> Device:
-    read = mutations.read_for_change
-    before = await read(connection, devices, request.name, request.etag)
+    before = await read_for_change(connection, devices, request.name, request.etag)
     require(verb, Device.State.Name(before.state))
     after = Device()
     after.CopyFrom(before)
@@ -49,7 +48,7 @@ async def _place(request: Verb, verb: str, connection: Connection) -> Device:
     else:
         await devices.displace(connection, request.name)
     stored = await devices.update(connection, after)
-    await publish(connection, request, verb, before=before, after=stored)
+    await MUTATIONS.publish(connection, request, verb, before=before, after=stored)
     return stored
 
 

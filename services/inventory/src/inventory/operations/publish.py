@@ -1,11 +1,10 @@
-"""What others are told of a change: the history and, in the same transaction, the event."""
+"""What others are told of a change to a resource of the inventory."""
 
 from collections.abc import Sequence
 
 from common.events.event import Event, event_of
-from common.events.outbox import append
-from common.postgres.database import Connection
 from common.postgres.history import History
+from common.postgres.mutations import Mutations
 from google.protobuf.message import Message
 from smartcity.inventory.v1 import events_pb2
 from smartcity.inventory.v1.circuit_pb2 import Circuit
@@ -24,21 +23,6 @@ OF_POINTS = {
     "retire": events_pb2.PointRetired,
 }
 MOVES = {"install", "remove", "retire"}
-
-
-async def publish(
-    connection: Connection,
-    request: Message,
-    action: str,
-    *,
-    before: Message | None = None,
-    after: Message | None = None,
-) -> None:
-    """Write one change into the history and the outbox."""
-    fields = await HISTORY.record(connection, request, action, before=before, after=after)
-    event = event_about(action, before, after, fields)
-    if event is not None:
-        await append(connection, [event])
 
 
 def event_about(
@@ -65,3 +49,6 @@ def without_contact(point: Point) -> Point:
     copy.CopyFrom(point)
     copy.ClearField("contact")
     return copy
+
+
+MUTATIONS = Mutations(HISTORY, event_about)

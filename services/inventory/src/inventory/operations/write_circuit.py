@@ -5,14 +5,15 @@ from datetime import date
 from common.errors import Kind, ServiceError, Violation
 from common.names import last_id, region_of
 from common.postgres.database import Connection
+from common.postgres.mutations import mutate
 from google.protobuf.empty_pb2 import Empty
 from google.type import date_pb2
 from smartcity.inventory.v1 import circuit_pb2
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.point_pb2 import Point
 
-from inventory.operations import mutations
 from inventory.operations.dependencies import Dependencies
+from inventory.operations.publish import MUTATIONS
 from inventory.storage import circuits, points, providers
 from inventory.storage.values import from_date
 
@@ -30,12 +31,12 @@ async def create_circuit(needs: Dependencies, request: circuit_pb2.CreateCircuit
     async def act(connection: Connection) -> Circuit:
         draft = request.circuit
         draft.name = f"{request.parent}/circuits/{request.circuit_id or needs.new_id()}"
-        created = await mutations.create(connection, circuits, request, draft, check_circuit)
+        created = await MUTATIONS.create(connection, circuits, request, draft, check_circuit)
         await _require_point_in_use(connection, request.parent)
         return created
 
     region = region_of(request.parent)
-    return await mutations.mutate(needs.database, request, region, Circuit, act)
+    return await mutate(needs.database, request, region, Circuit, act)
 
 
 async def _require_point_in_use(connection: Connection, name: str) -> None:
@@ -52,15 +53,15 @@ async def update_circuit(needs: Dependencies, request: circuit_pb2.UpdateCircuit
     """Change the masked fields of a circuit."""
 
     async def act(connection: Connection) -> Circuit:
-        return await mutations.update(connection, circuits, request, "circuit", check_circuit)
+        return await MUTATIONS.update(connection, circuits, request, "circuit", check_circuit)
 
     region = region_of(request.circuit.name)
-    return await mutations.mutate(needs.database, request, region, Circuit, act)
+    return await mutate(needs.database, request, region, Circuit, act)
 
 
 async def delete_circuit(needs: Dependencies, request: circuit_pb2.DeleteCircuitRequest) -> Empty:
     """Delete a circuit; its history stays."""
-    return await mutations.delete_resource(needs.database, circuits, request)
+    return await MUTATIONS.delete_resource(needs.database, circuits, request)
 
 
 async def check_circuit(connection: Connection, circuit: Circuit) -> list[Violation]:

@@ -6,15 +6,15 @@ from common.errors import Kind, ServiceError
 from common.masks import mask_paths
 from common.names import region_of
 from common.postgres.database import Connection
+from common.postgres.mutations import mutate, read_for_change
 from google.protobuf.empty_pb2 import Empty
 from smartcity.inventory.v1 import point_pb2
 from smartcity.inventory.v1.point_pb2 import Point
 
 from inventory.domain.point_states import next_state
-from inventory.operations import mutations
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.point_checks import PointCheck, trim
-from inventory.operations.publish import publish
+from inventory.operations.publish import MUTATIONS
 from inventory.storage import points
 from inventory.storage.sealed_points import SealedPoints, masked
 
@@ -42,11 +42,11 @@ async def create_point(needs: Dependencies, request: point_pb2.CreatePointReques
         draft.state = Point.PLANNED
         check = PointCheck(needs.boundaries, district_given=True)
         store = SealedPoints(needs.keyring)
-        return _shown(await mutations.create(connection, store, request, draft, check))
+        return _shown(await MUTATIONS.create(connection, store, request, draft, check))
 
     trim(request.point)
     region = region_of(request.parent)
-    return await mutations.mutate(needs.database, request, region, Point, act)
+    return await mutate(needs.database, request, region, Point, act)
 
 
 async def update_point(needs: Dependencies, request: point_pb2.UpdatePointRequest) -> Point:
@@ -56,29 +56,28 @@ async def update_point(needs: Dependencies, request: point_pb2.UpdatePointReques
     async def act(connection: Connection) -> Point:
         check = PointCheck(needs.boundaries, district_given="district" in paths)
         store = SealedPoints(needs.keyring)
-        return _shown(await mutations.update(connection, store, request, "point", check))
+        return _shown(await MUTATIONS.update(connection, store, request, "point", check))
 
     trim(request.point)
     region = region_of(request.point.name)
-    return await mutations.mutate(needs.database, request, region, Point, act)
+    return await mutate(needs.database, request, region, Point, act)
 
 
 async def delete_point(needs: Dependencies, request: point_pb2.DeletePointRequest) -> Empty:
     """Delete a point that was never in service."""
 
     async def act(connection: Connection) -> Empty:
-        read = mutations.read_for_change
-        before = await read(connection, points, request.name, request.etag)
+        before = await read_for_change(connection, points, request.name, request.etag)
         if before.state != Point.PLANNED:
             state = Point.State.Name(before.state)
             sentence = f"{request.name} is {state}; only a PLANNED point is deleted"
             if before.state != Point.RETIRED:
                 sentence += ", this one is retired instead"
             raise PointWasInService(sentence, state=state)
-        return await mutations.delete(connection, points, request, before)
+        return await MUTATIONS.delete(connection, points, request, before)
 
     region = region_of(request.name)
-    return await mutations.mutate(needs.database, request, region, Empty, act)
+    return await mutate(needs.database, request, region, Empty, act)
 
 
 async def change_point_state(needs: Dependencies, request: Verb, verb: str) -> Point:
@@ -89,17 +88,16 @@ async def change_point_state(needs: Dependencies, request: Verb, verb: str) -> P
     """
     act = partial(_change_state, request, verb)
     region = region_of(request.name)
-    return await mutations.mutate(needs.database, request, region, Point, act)
+    return await mutate(needs.database, request, region, Point, act)
 
 
 async def _change_state(request: Verb, verb: str, connection: Connection) -> Point:
-    read = mutations.read_for_change
-    before = await read(connection, points, request.name, request.etag)
+    before = await read_for_change(connection, points, request.name, request.etag)
     after = Point()
     after.CopyFrom(before)
     after.state = Point.State.Value(next_state(verb, Point.State.Name(before.state)))
     stored = await points.update(connection, after)
-    await publish(connection, request, verb, before=before, after=stored)
+    await MUTATIONS.publish(connection, request, verb, before=before, after=stored)
     return stored
 
 

@@ -2,12 +2,13 @@
 
 from common.names import region_of
 from common.postgres.database import Connection
+from common.postgres.mutations import mutate, nothing_more
 from google.protobuf.empty_pb2 import Empty
 from smartcity.inventory.v1 import provider_pb2
 from smartcity.inventory.v1.provider_pb2 import Provider
 
-from inventory.operations import mutations
 from inventory.operations.dependencies import Dependencies
+from inventory.operations.publish import MUTATIONS
 from inventory.storage import providers
 
 
@@ -19,11 +20,10 @@ async def create_provider(
     async def act(connection: Connection) -> Provider:
         draft = request.provider
         draft.name = f"{request.parent}/providers/{request.provider_id or needs.new_id()}"
-        create = mutations.create
-        return await create(connection, providers, request, draft, mutations.nothing_more)
+        return await MUTATIONS.create(connection, providers, request, draft, nothing_more)
 
     region = region_of(request.parent)
-    return await mutations.mutate(needs.database, request, region, Provider, act)
+    return await mutate(needs.database, request, region, Provider, act)
 
 
 async def update_provider(
@@ -32,15 +32,14 @@ async def update_provider(
     """Change the masked fields of a provider."""
 
     async def act(connection: Connection) -> Provider:
-        update = mutations.update
-        return await update(connection, providers, request, "provider", mutations.nothing_more)
+        return await MUTATIONS.update(connection, providers, request, "provider", nothing_more)
 
     region = region_of(request.provider.name)
-    return await mutations.mutate(needs.database, request, region, Provider, act)
+    return await mutate(needs.database, request, region, Provider, act)
 
 
 async def delete_provider(
     needs: Dependencies, request: provider_pb2.DeleteProviderRequest
 ) -> Empty:
     """Delete a provider that no circuit names."""
-    return await mutations.delete_resource(needs.database, providers, request)
+    return await MUTATIONS.delete_resource(needs.database, providers, request)

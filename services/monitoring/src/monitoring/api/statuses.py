@@ -1,0 +1,73 @@
+"""The methods for statuses and for how they were."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from common.errors import ResourceMissing
+from common.names import last_id
+from common.postgres.pages import Page
+from common.rpc.interceptor import Context
+from smartcity.monitoring.v1 import status_pb2
+
+from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.watch_statuses import watch_statuses
+from monitoring.storage import statuses
+
+STATUS = "/status"
+
+
+class StatusMethods:
+    """Answers about statuses."""
+
+    needs: Dependencies
+
+    async def GetStatus(
+        self, request: status_pb2.GetStatusRequest, _: Context
+    ) -> status_pb2.Status:
+        """Return the status of a point."""
+        async with self.needs.database.read() as connection:
+            status = await statuses.read(connection, request.name)
+        if status is None:
+            raise ResourceMissing(request.name)
+        return status
+
+    async def ListStatuses(
+        self, request: status_pb2.ListStatusesRequest, _: Context
+    ) -> status_pb2.ListStatusesResponse:
+        """List the statuses of a region."""
+        page = Page(request)
+        async with self.needs.database.read() as connection:
+            listed, counts = await statuses.list_page(connection, request, page)
+        return status_pb2.ListStatusesResponse(
+            statuses=listed.items,
+            next_page_token=page.token(last_id(listed.items[-1].point)) if listed.more else "",
+            total_size=listed.total,
+            counts=counts,
+        )
+
+    async def WatchStatuses(
+        self, request: status_pb2.WatchStatusesRequest, _: Context
+    ) -> AsyncIterator[status_pb2.WatchStatusesResponse]:
+        """Tell the statuses of a region, then every change."""
+        async with aclosing(watch_statuses(self.needs, request)) as told:
+            async for part in told:
+                yield part
+
+    async def ListStateIntervals(
+        self, request: status_pb2.ListStateIntervalsRequest, _: Context
+    ) -> status_pb2.ListStateIntervalsResponse:
+        """List how a point's state was."""
+        page = Page(request, key=(statuses.parse_time,))
+        async with self.needs.database.read() as connection:
+            if await statuses.read(connection, request.parent + STATUS) is None:
+                raise ResourceMissing(request.parent)
+            listed = await statuses.list_intervals(connection, request, page)
+        return status_pb2.ListStateIntervalsResponse(
+            state_intervals=listed.items,
+            next_page_token=_after(page, listed.items[-1]) if listed.more else "",
+            total_size=listed.total,
+        )
+
+
+def _after(page: Page, last: status_pb2.StateInterval) -> str:
+    return page.token(last.start_time.ToJsonString())
