@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from smartcity.monitoring.v1 import incident_pb2 as smartcity_dot_monitoring_dot_v1_dot_incident__pb2
 from smartcity.monitoring.v1 import measurement_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__pb2
 from smartcity.monitoring.v1 import status_pb2 as smartcity_dot_monitoring_dot_v1_dot_status__pb2
 
@@ -65,6 +66,41 @@ class MonitoringServiceStub:
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsResponse.FromString,
                 _registered_method=True)
+        self.GetIncident = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/GetIncident',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.GetIncidentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+                _registered_method=True)
+        self.ListIncidents = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListIncidents',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentsRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentsResponse.FromString,
+                _registered_method=True)
+        self.ListIncidentEntries = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListIncidentEntries',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentEntriesRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentEntriesResponse.FromString,
+                _registered_method=True)
+        self.AcknowledgeIncident = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/AcknowledgeIncident',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.AcknowledgeIncidentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+                _registered_method=True)
+        self.CommentIncident = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/CommentIncident',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.CommentIncidentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.IncidentEntry.FromString,
+                _registered_method=True)
+        self.ClassifyIncident = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ClassifyIncident',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ClassifyIncidentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+                _registered_method=True)
+        self.ResolveIncident = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ResolveIncident',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+                _registered_method=True)
 
 
 class MonitoringServiceServicer:
@@ -111,6 +147,55 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetIncident(self, request, context):
+        """Returns an incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListIncidents(self, request, context):
+        """Lists the incidents of a region.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListIncidentEntries(self, request, context):
+        """Lists what happened in an incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcknowledgeIncident(self, request, context):
+        """Says that somebody looks after an incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CommentIncident(self, request, context):
+        """Adds a comment to an incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClassifyIncident(self, request, context):
+        """Says what led to an incident and who answers for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveIncident(self, request, context):
+        """Ends an incident by hand.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MonitoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -138,6 +223,41 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.ListStateIntervals,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsResponse.SerializeToString,
+            ),
+            'GetIncident': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetIncident,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.GetIncidentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.SerializeToString,
+            ),
+            'ListIncidents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIncidents,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentsRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentsResponse.SerializeToString,
+            ),
+            'ListIncidentEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIncidentEntries,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentEntriesRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentEntriesResponse.SerializeToString,
+            ),
+            'AcknowledgeIncident': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcknowledgeIncident,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.AcknowledgeIncidentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.SerializeToString,
+            ),
+            'CommentIncident': grpc.unary_unary_rpc_method_handler(
+                    servicer.CommentIncident,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.CommentIncidentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.IncidentEntry.SerializeToString,
+            ),
+            'ClassifyIncident': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClassifyIncident,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ClassifyIncidentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.SerializeToString,
+            ),
+            'ResolveIncident': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveIncident,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -280,6 +400,195 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/ListStateIntervals',
             smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetIncident(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/GetIncident',
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.GetIncidentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListIncidents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListIncidents',
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentsRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListIncidentEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListIncidentEntries',
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentEntriesRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ListIncidentEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcknowledgeIncident(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/AcknowledgeIncident',
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.AcknowledgeIncidentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommentIncident(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/CommentIncident',
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.CommentIncidentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.IncidentEntry.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClassifyIncident(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ClassifyIncident',
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ClassifyIncidentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveIncident(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ResolveIncident',
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ Whether it works."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from smartcity.monitoring.v1 import incident_pb2 as _incident_pb2
 from smartcity.monitoring.v1 import measurement_pb2 as _measurement_pb2
 from smartcity.monitoring.v1 import status_pb2 as _status_pb2
 import abc as _abc_1
@@ -51,6 +52,20 @@ class MonitoringServiceStub:
     """
     ListStateIntervals: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListStateIntervalsRequest, _status_pb2.ListStateIntervalsResponse]
     """Lists how a point's state was."""
+    GetIncident: _grpc.UnaryUnaryMultiCallable[_incident_pb2.GetIncidentRequest, _incident_pb2.Incident]
+    """Returns an incident."""
+    ListIncidents: _grpc.UnaryUnaryMultiCallable[_incident_pb2.ListIncidentsRequest, _incident_pb2.ListIncidentsResponse]
+    """Lists the incidents of a region."""
+    ListIncidentEntries: _grpc.UnaryUnaryMultiCallable[_incident_pb2.ListIncidentEntriesRequest, _incident_pb2.ListIncidentEntriesResponse]
+    """Lists what happened in an incident."""
+    AcknowledgeIncident: _grpc.UnaryUnaryMultiCallable[_incident_pb2.AcknowledgeIncidentRequest, _incident_pb2.Incident]
+    """Says that somebody looks after an incident."""
+    CommentIncident: _grpc.UnaryUnaryMultiCallable[_incident_pb2.CommentIncidentRequest, _incident_pb2.IncidentEntry]
+    """Adds a comment to an incident."""
+    ClassifyIncident: _grpc.UnaryUnaryMultiCallable[_incident_pb2.ClassifyIncidentRequest, _incident_pb2.Incident]
+    """Says what led to an incident and who answers for it."""
+    ResolveIncident: _grpc.UnaryUnaryMultiCallable[_incident_pb2.ResolveIncidentRequest, _incident_pb2.Incident]
+    """Ends an incident by hand."""
 
 @_typing.type_check_only
 class MonitoringServiceAsyncStub(MonitoringServiceStub):
@@ -74,6 +89,20 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """
     ListStateIntervals: _aio.UnaryUnaryMultiCallable[_status_pb2.ListStateIntervalsRequest, _status_pb2.ListStateIntervalsResponse]  # type: ignore[assignment]
     """Lists how a point's state was."""
+    GetIncident: _aio.UnaryUnaryMultiCallable[_incident_pb2.GetIncidentRequest, _incident_pb2.Incident]  # type: ignore[assignment]
+    """Returns an incident."""
+    ListIncidents: _aio.UnaryUnaryMultiCallable[_incident_pb2.ListIncidentsRequest, _incident_pb2.ListIncidentsResponse]  # type: ignore[assignment]
+    """Lists the incidents of a region."""
+    ListIncidentEntries: _aio.UnaryUnaryMultiCallable[_incident_pb2.ListIncidentEntriesRequest, _incident_pb2.ListIncidentEntriesResponse]  # type: ignore[assignment]
+    """Lists what happened in an incident."""
+    AcknowledgeIncident: _aio.UnaryUnaryMultiCallable[_incident_pb2.AcknowledgeIncidentRequest, _incident_pb2.Incident]  # type: ignore[assignment]
+    """Says that somebody looks after an incident."""
+    CommentIncident: _aio.UnaryUnaryMultiCallable[_incident_pb2.CommentIncidentRequest, _incident_pb2.IncidentEntry]  # type: ignore[assignment]
+    """Adds a comment to an incident."""
+    ClassifyIncident: _aio.UnaryUnaryMultiCallable[_incident_pb2.ClassifyIncidentRequest, _incident_pb2.Incident]  # type: ignore[assignment]
+    """Says what led to an incident and who answers for it."""
+    ResolveIncident: _aio.UnaryUnaryMultiCallable[_incident_pb2.ResolveIncidentRequest, _incident_pb2.Incident]  # type: ignore[assignment]
+    """Ends an incident by hand."""
 
 class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Monitoring: measurements of points and the state that they show.
@@ -124,5 +153,61 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.ListStateIntervalsResponse, _abc.Awaitable[_status_pb2.ListStateIntervalsResponse]]:
         """Lists how a point's state was."""
+
+    @_abc_1.abstractmethod
+    def GetIncident(
+        self,
+        request: _incident_pb2.GetIncidentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_incident_pb2.Incident, _abc.Awaitable[_incident_pb2.Incident]]:
+        """Returns an incident."""
+
+    @_abc_1.abstractmethod
+    def ListIncidents(
+        self,
+        request: _incident_pb2.ListIncidentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_incident_pb2.ListIncidentsResponse, _abc.Awaitable[_incident_pb2.ListIncidentsResponse]]:
+        """Lists the incidents of a region."""
+
+    @_abc_1.abstractmethod
+    def ListIncidentEntries(
+        self,
+        request: _incident_pb2.ListIncidentEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_incident_pb2.ListIncidentEntriesResponse, _abc.Awaitable[_incident_pb2.ListIncidentEntriesResponse]]:
+        """Lists what happened in an incident."""
+
+    @_abc_1.abstractmethod
+    def AcknowledgeIncident(
+        self,
+        request: _incident_pb2.AcknowledgeIncidentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_incident_pb2.Incident, _abc.Awaitable[_incident_pb2.Incident]]:
+        """Says that somebody looks after an incident."""
+
+    @_abc_1.abstractmethod
+    def CommentIncident(
+        self,
+        request: _incident_pb2.CommentIncidentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_incident_pb2.IncidentEntry, _abc.Awaitable[_incident_pb2.IncidentEntry]]:
+        """Adds a comment to an incident."""
+
+    @_abc_1.abstractmethod
+    def ClassifyIncident(
+        self,
+        request: _incident_pb2.ClassifyIncidentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_incident_pb2.Incident, _abc.Awaitable[_incident_pb2.Incident]]:
+        """Says what led to an incident and who answers for it."""
+
+    @_abc_1.abstractmethod
+    def ResolveIncident(
+        self,
+        request: _incident_pb2.ResolveIncidentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_incident_pb2.Incident, _abc.Awaitable[_incident_pb2.Incident]]:
+        """Ends an incident by hand."""
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
