@@ -6,6 +6,7 @@ from common.errors import Kind, ServiceError, Violation
 from common.names import last_id, region_of
 from common.postgres.database import Connection
 from common.postgres.mutations import mutate
+from common.postgres.values import from_date
 from google.protobuf.empty_pb2 import Empty
 from google.type import date_pb2
 from smartcity.inventory.v1 import circuit_pb2
@@ -15,7 +16,6 @@ from smartcity.inventory.v1.point_pb2 import Point
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.publish import MUTATIONS
 from inventory.storage import circuits, points, providers
-from inventory.storage.values import from_date
 
 
 class PointRetired(ServiceError):

@@ -7,11 +7,10 @@ from common.names import last_id
 from common.postgres.database import Connection, Row
 from common.postgres.listing import Listed, read_page
 from common.postgres.pages import Page
+from common.postgres.values import json_column, region_name
 from google.type import latlng_pb2
 from smartcity.inventory.v1 import region_pb2
 from smartcity.inventory.v1.region_pb2 import District, Figure, Region, SourcedPosition, Village
-
-from inventory.storage.values import json_column, region_name
 
 # Part of the name or of an alias, without regard to case.
 NAMED = "strpos(lower(display_name || ' ' || array_to_string(aliases, ' ')), $%d) > 0"
