@@ -11,10 +11,12 @@ SET statement_timeout = '5s';
 CREATE TABLE incident_queue (
     queue_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     region_code     text NOT NULL,
-    point_id        text NOT NULL
+    point_id        text NOT NULL,
+    from_time       timestamptz
 );
 CREATE INDEX incident_queue_by_region ON incident_queue (region_code);
-COMMENT ON TABLE incident_queue IS 'Points whose incident may have to change; a row goes when the engine has looked';
+COMMENT ON TABLE incident_queue IS 'Points whose incidents may have to change; a row goes when the engine has looked';
+COMMENT ON COLUMN incident_queue.from_time IS 'From when on the point''s states are others than before; NULL when they are not';
 
 CREATE TABLE circuits (
     region_code     text NOT NULL,
@@ -43,22 +45,23 @@ CREATE TABLE incidents (
     provider_id     text,
     parent_id       text,
     state           text NOT NULL CONSTRAINT incidents_state CHECK (state IN ('OPEN', 'ACKNOWLEDGED', 'RESOLVED')),
+    score           double precision NOT NULL,
     priority        text NOT NULL CONSTRAINT incidents_priority CHECK (priority IN ('CRITICAL', 'HIGH', 'MEDIUM', 'LOW')),
     start_time      timestamptz NOT NULL,
     end_time        timestamptz,
     point_count     integer NOT NULL,
     down_count      integer NOT NULL,
-    flapping        boolean NOT NULL DEFAULT false,
-    reopen_count    integer NOT NULL DEFAULT 0,
-    assignee        text NOT NULL DEFAULT '',
-    cause           text NOT NULL DEFAULT 'CAUSE_UNSPECIFIED',
-    liability       text NOT NULL DEFAULT 'LIABILITY_UNSPECIFIED',
-    by_hand         boolean NOT NULL DEFAULT false,
-    revision        bigint NOT NULL DEFAULT 1,
+    flapping        boolean NOT NULL,
+    reopen_count    integer NOT NULL,
+    assignee        text NOT NULL,
+    cause           text,
+    liability       text,
+    by_hand         boolean NOT NULL,
+    version         bigint NOT NULL,
     create_time     timestamptz NOT NULL,
     update_time     timestamptz NOT NULL,
     PRIMARY KEY (region_code, incident_id),
-    CONSTRAINT incidents_parent FOREIGN KEY (region_code, parent_id) REFERENCES incidents,
+    CONSTRAINT incidents_parent FOREIGN KEY (region_code, parent_id) REFERENCES incidents DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT incidents_subject CHECK ((scope = 'POINT') = (point_id IS NOT NULL)),
     CONSTRAINT incidents_over CHECK ((state = 'RESOLVED') = (end_time IS NOT NULL)),
     CONSTRAINT incidents_forward CHECK (end_time >= start_time)

@@ -15,8 +15,9 @@ from common.settings import load
 from common.telemetry.logs import configure_logs
 
 from monitoring.api.servicer import published
-from monitoring.events.points import INTEREST, keep_point
+from monitoring.events import circuits, points
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.run_incidents import run_incidents
 from monitoring.operations.run_writer import run_writer
 from monitoring.settings import MonitoringSettings, OwnerSettings
 
@@ -48,8 +49,10 @@ async def _serve(settings: MonitoringSettings) -> None:
             probe=database.is_there,
             background=[
                 Relay(database, bus, "MONITORING").run,
-                Consumer(database, bus, INTEREST, keep_point).run,
+                Consumer(database, bus, points.INTEREST, points.keep_point).run,
+                Consumer(database, bus, circuits.INTEREST, circuits.keep_circuit).run,
                 partial(run_writer, needs),
+                partial(run_incidents, needs),
             ],
         )
 

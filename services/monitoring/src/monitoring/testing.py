@@ -23,6 +23,7 @@ from smartcity.monitoring.v1.measurement_pb2 import Measurement
 
 from monitoring.api.servicer import published
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.run_incidents import run_incidents
 from monitoring.operations.run_writer import keep_days, run_writer
 from monitoring.settings import MIGRATIONS
 
@@ -74,6 +75,10 @@ class Monitoring:
     def write(self) -> None:
         """Start a writer."""
         self._writers.append(asyncio.create_task(run_writer(self.needs)))
+
+    def follow(self) -> None:
+        """Start the incident engine."""
+        self._writers.append(asyncio.create_task(run_incidents(self.needs)))
 
     def tell(self) -> None:
         """Start publishing changes."""

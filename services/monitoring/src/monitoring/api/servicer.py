@@ -4,6 +4,7 @@ import grpc
 from common.rpc.server import Published
 from smartcity.monitoring.v1 import monitoring_service_pb2, monitoring_service_pb2_grpc
 
+from monitoring.api.incidents import IncidentMethods
 from monitoring.api.measurements import MeasurementMethods
 from monitoring.api.statuses import StatusMethods
 from monitoring.operations.dependencies import Dependencies
@@ -15,6 +16,7 @@ ENDLESS = frozenset({"WatchStatuses"})
 
 
 class MonitoringServicer(
+    IncidentMethods,
     MeasurementMethods,
     StatusMethods,
     monitoring_service_pb2_grpc.MonitoringServiceServicer,

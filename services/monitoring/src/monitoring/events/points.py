@@ -2,11 +2,14 @@
 
 from common.events.consumer import Interest
 from common.events.event import Event, message_of
+from common.names import ids
 from common.postgres.database import Connection
 from google.protobuf.message_factory import GetMessageClass
 from smartcity.inventory.v1 import events_pb2
+from smartcity.inventory.v1.point_pb2 import Point
 
-from monitoring.storage import points
+from monitoring.storage import incident_queue, points
+from monitoring.storage.measurements import PointKey
 
 INTEREST = Interest("monitoring-points", "INVENTORY", ("smartcity.*.inventory.point.>",))
 
@@ -20,4 +23,6 @@ async def keep_point(connection: Connection, event: Event) -> None:
     body = GetMessageClass(kind)()
     body.ParseFromString(event.body)
     change = points.forget if name == "PointDeleted" else points.store
-    await change(connection, body.point, event.sequence)  # type: ignore[attr-defined]
+    point: Point = body.point  # type: ignore[attr-defined]
+    await change(connection, point, event.sequence)
+    await incident_queue.append(connection, [PointKey(*ids(point.name))])

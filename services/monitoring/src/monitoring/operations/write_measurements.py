@@ -20,8 +20,8 @@ from monitoring.domain.rules import Rules, rules_of
 from monitoring.domain.timeline import Boundary, Memory, State, expire, observe
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.report_measurements import partition_of
+from monitoring.storage import incident_queue, statuses, timelines
 from monitoring.storage import measurements as rows
-from monitoring.storage import statuses, timelines
 from monitoring.storage.measurements import PointKey
 from monitoring.storage.timelines import Change, Known
 
@@ -65,6 +65,8 @@ async def _apply(
     shown = await statuses.read_some(connection, [c.key for c in changed])
     # Of a point that was deleted meanwhile nobody is told.
     await append(connection, [_event(c, shown[c.key]) for c in changed if c.key in shown])
+    looks = [(c.key, time) for c in changes if (time := _outage_from(c))]
+    await incident_queue.append(connection, [k for k, _ in looks], [t for _, t in looks])
 
 
 async def _change(
@@ -127,6 +129,15 @@ def _is_told(change: Change) -> bool:
     if before is None:
         return after is not None and after.state is not State.UNKNOWN
     return after is not None and (before.state, before.start) != (after.state, after.start)
+
+
+def _outage_from(change: Change) -> datetime | None:
+    """Return from when on a point's outages may be others than before; None when they are not."""
+    if change.begin is not change.before:
+        return change.kept or (change.begun[0].start if change.begun else None)
+    states = {change.before.state, *(boundary.state for boundary in change.begun)}
+    may_be = State.DOWN in states or change.before.state is State.UNKNOWN
+    return change.begun[0].start if change.begun and may_be else None
 
 
 def _event(change: Change, status: Status) -> Event:

@@ -1,0 +1,298 @@
+"""Incidents as a function of outages: one for each, joined where they belong together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from monitoring.domain.areas import Area, area_rules
+from monitoring.domain.casebook import Casebook, Place, failures, gone
+from monitoring.domain.incident import Incident, Scope, Stage
+from monitoring.domain.outages import Interval, Outage, outages
+from monitoring.domain.priority import Priority, priority_of, score
+from monitoring.domain.timeline import State
+
+START = datetime(2026, 11, 24, 2, tzinfo=UTC)
+LETTERS = {"u": State.UP, "g": State.DEGRADED, "d": State.DOWN, "-": State.UNKNOWN}
+
+
+def minute(number: float) -> datetime:
+    return START + timedelta(minutes=number)
+
+
+def intervals(text: str, step: float = 10) -> list[Interval]:
+    """Return states of ten minutes each; equal neighbours are one, the last lasts."""
+    found: list[Interval] = []
+    for place, letter in enumerate(text):
+        if not found or found[-1].state is not LETTERS[letter]:
+            if found:
+                found[-1] = found[-1]._replace(end=minute(place * step))
+            found.append(Interval(minute(place * step), None, LETTERS[letter]))
+    return found
+
+
+def shown(found: Sequence[Outage]) -> list[tuple[int, int | None]]:
+    def number(time: datetime) -> int:
+        return int((time - START).total_seconds() // 60)
+
+    return [(number(o.start), number(o.end) if o.end else None) for o in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        ("uuu", []),
+        ("-", []),
+        ("ud", [(10, None)]),
+        ("udu", [(10, 20)]),
+        ("udg", [(10, 20)]),
+        ("udud", [(10, None)]),
+        ("uduud", [(10, 20), (40, None)]),
+        ("ud-", [(10, None)]),
+        ("ud-----u", [(10, 70)]),
+        ("ud-----d", [(10, None)]),
+        ("-d", [(10, None)]),
+        ("udu--d", [(10, 20), (50, None)]),
+    ],
+)
+def test_outages_last_until_an_answer_and_over_short_recoveries(
+    text: str, found: list[tuple[int, int | None]]
+) -> None:
+    assert shown(outages(intervals(text))) == found
+
+
+def place(number: int, district: str = "64.01.01", *providers: str) -> Place:
+    title, owners = f"Titik {number}", frozenset(providers)
+    return Place(f"P-{number}", title, district, owners, in_service=True, score=10.0)
+
+
+class Region:
+    """A region whose points are looked at in whatever order, as the engine does."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.places = {p.point_id: p for p in places}
+        self.incidents: dict[str, Incident] = {}
+        self.texts = {p.point_id: "u" for p in places}
+        self._numbers = count(1)
+
+    def look(self, *point_ids: str, at: float = 1000) -> Casebook:
+        numbers = self._numbers
+        book = Casebook("64.01", minute(at), lambda: f"2026-{next(numbers):04}", {**self.incidents})
+        for point_id in point_ids:
+            found = outages(intervals(self.texts[point_id]))
+            book.follow(self.places.get(point_id) or gone(point_id), found)
+        sizes = {
+            area: sum(area in p.areas for p in self.places.values())
+            for p in self.places.values()
+            for area in p.areas
+        }
+        book.join(failures(book.incidents.values(), self.places), sizes, area_rules())
+        self.incidents = book.incidents
+        return book
+
+    def of(self, scope: Scope) -> list[Incident]:
+        return [i for i in self.incidents.values() if i.scope is scope]
+
+
+def test_an_outage_is_one_incident_until_it_answers() -> None:
+    region = Region([place(1)])
+    region.texts["P-1"] = "ud"
+    region.look("P-1")
+    (incident,) = region.of(Scope.POINT)
+    assert (incident.start, incident.end, incident.stage) == (minute(10), None, Stage.OPEN)
+    region.look("P-1")
+    assert region.of(Scope.POINT) == [incident]
+    region.texts["P-1"] = "udu"
+    region.look("P-1")
+    (over,) = region.of(Scope.POINT)
+    assert (over.end, over.stage, over.down_count) == (minute(20), Stage.RESOLVED, 0)
+    assert over.version == 2
+
+
+def test_an_incident_is_opened_again_within_a_quarter_of_an_hour_and_not_later() -> None:
+    region = Region([place(1)])
+    for text in ("ud", "udu", "udud"):
+        region.texts["P-1"] = text
+        region.look("P-1")
+    (again,) = region.of(Scope.POINT)
+    assert (again.lasts, again.reopen_count, again.start) == (True, 1, minute(10))
+    for text in ("ududuu", "ududuud"):
+        region.texts["P-1"] = text
+        region.look("P-1")
+    assert [i.lasts for i in region.of(Scope.POINT)] == [False, True]
+
+
+def test_late_measurements_correct_join_and_take_back_incidents() -> None:
+    region = Region([place(1)])
+    region.texts["P-1"] = "uduuuduuuu"
+    region.look("P-1")
+    assert [i.start for i in region.of(Scope.POINT)] == [minute(10), minute(50)]
+    region.texts["P-1"] = "udddddduuu"
+    book = region.look("P-1")
+    first, second = region.of(Scope.POINT)
+    assert (first.start, first.end) == (minute(10), minute(70))
+    assert second.parent_id == first.incident_id
+    assert {e.action for e in book.entries} == {"CORRECTED"}
+    region.texts["P-1"] = "uuuuuuuuuu"
+    region.look("P-1")
+    assert all(i.end == i.start for i in region.of(Scope.POINT))
+    assert not list(region.look("P-1").changed())
+
+
+def test_an_incident_that_a_person_ended_stays_so_and_the_next_outage_is_another() -> None:
+    region = Region([place(1)])
+    region.texts["P-1"] = "ud"
+    region.look("P-1")
+    (incident,) = region.of(Scope.POINT)
+    ended = replace(incident.spanning(incident.start, minute(15)), by_hand=True)
+    region.incidents[ended.incident_id] = ended
+    region.texts["P-1"] = "udd"
+    region.look("P-1")
+    assert region.of(Scope.POINT) == [ended]
+    region.texts["P-1"] = "uddud"
+    region.look("P-1")
+    assert [(i.start, i.lasts) for i in region.of(Scope.POINT)] == [
+        (minute(10), False),
+        (minute(40), True),
+    ]
+
+
+def test_maintenance_holds_back_an_outage_until_it_ends() -> None:
+    region = Region([replace(place(1), silences=[(minute(5), minute(50))])])
+    region.texts["P-1"] = "udu"
+    region.look("P-1", at=30)
+    assert region.incidents == {}
+    region.texts["P-1"] = "uduuud"
+    region.look("P-1", at=49)
+    assert region.incidents == {}
+    region.look("P-1", at=50)
+    (incident,) = region.of(Scope.POINT)
+    assert (incident.start, incident.lasts) == (minute(50), True)
+
+
+def test_a_point_out_of_service_has_no_lasting_incident() -> None:
+    region = Region([place(1)])
+    region.texts["P-1"] = "ud"
+    region.look("P-1")
+    del region.places["P-1"]
+    region.look("P-1", at=30)
+    (incident,) = region.of(Scope.POINT)
+    assert (incident.end, incident.stage) == (minute(30), Stage.RESOLVED)
+    assert not list(region.look("P-1", at=40).changed())
+
+
+def test_many_points_of_a_district_are_one_incident_with_parts() -> None:
+    region = Region([place(n) for n in range(10)])
+    for number in range(6):
+        region.texts[f"P-{number}"] = "ud"
+    region.look(*(f"P-{n}" for n in range(4)))
+    assert region.of(Scope.DISTRICT) == []
+    book = region.look("P-4", "P-5")
+    (area,) = region.of(Scope.DISTRICT)
+    assert (area.point_count, area.down_count, area.start) == (6, 6, minute(10))
+    assert {i.parent_id for i in region.of(Scope.POINT)} == {area.incident_id}
+    assert [after.incident_id for before, after in book.changed() if before is None].count(
+        area.incident_id
+    ) == 1
+    for number in range(6):
+        region.texts[f"P-{number}"] = "udu"
+    region.look(*(f"P-{n}" for n in range(5)))
+    assert region.of(Scope.DISTRICT)[0].down_count == 1
+    region.look("P-5")
+    (area,) = region.of(Scope.DISTRICT)
+    assert (area.end, area.down_count, area.stage) == (minute(20), 0, Stage.RESOLVED)
+    region.texts["P-5"] = "udud"
+    region.look("P-5")
+    (area,) = region.of(Scope.DISTRICT)
+    assert (area.lasts, area.reopen_count, area.down_count) == (True, 1, 1)
+
+
+def test_points_that_fail_hours_apart_are_no_area() -> None:
+    region = Region([place(n) for n in range(10)])
+    for number in range(10):
+        region.texts[f"P-{number}"] = "u" * (1 + number) + "d"
+    region.look(*region.texts)
+    assert region.of(Scope.DISTRICT) == []
+
+
+def test_a_provider_that_fails_in_two_districts_takes_their_incidents_with_it() -> None:
+    region = Region([place(n, f"64.01.0{1 + n % 2}", "telkom") for n in range(20)])
+    for number in range(0, 20, 2):
+        region.texts[f"P-{number}"] = "ud"
+    region.look(*(f"P-{n}" for n in range(0, 20, 2)))
+    (district,) = region.of(Scope.DISTRICT)
+    for number in range(1, 20, 2):
+        region.texts[f"P-{number}"] = "ud"
+    region.look(*(f"P-{n}" for n in range(1, 20, 2)))
+    (provider,) = region.of(Scope.PROVIDER)
+    assert region.incidents[district.incident_id].parent_id == provider.incident_id
+    assert (provider.point_count, provider.down_count) == (20, 20)
+    tops = [i for i in region.incidents.values() if i.parent_id is None]
+    assert tops == [provider]
+
+
+def is_down(text: str) -> bool:
+    return any(outage.end is None for outage in outages(intervals(text)))
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 11), st.text("ud-g", min_size=1, max_size=6), min_size=1, max_size=12
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_in_whatever_order_points_are_looked_at_each_lasting_outage_has_one_incident(
+    texts: dict[int, str], random: Random
+) -> None:
+    region = Region([place(n, f"64.01.0{n % 2}", "telkom") for n in range(12)])
+    region.texts |= {f"P-{number}": "u" + text for number, text in texts.items()}
+    order = [*region.texts, *region.texts]
+    random.shuffle(order)
+    while order:
+        some, order = order[:3], order[3:]
+        region.look(*dict.fromkeys(some))
+    down = {
+        p for p in region.texts if any(o.end is None for o in outages(intervals(region.texts[p])))
+    }
+    lasting = [i for i in region.of(Scope.POINT) if i.lasts]
+    assert sorted(i.point_id or "" for i in lasting) == sorted(down)
+    for area in (*region.of(Scope.DISTRICT), *region.of(Scope.PROVIDER)):
+        parts = [i for i in region.incidents.values() if i.parent_id == area.incident_id]
+        assert area.down_count == sum(i.down_count for i in parts)
+        assert area.lasts == (area.down_count > 0)
+    for incident in region.incidents.values():
+        assert incident.parent_id != incident.incident_id
+    assert not list(region.look(*region.texts).changed())
+
+
+MONDAY_10 = datetime(2026, 11, 23, 10)  # noqa: DTZ001 - a local time
+SUNDAY_10 = datetime(2026, 11, 22, 10)  # noqa: DTZ001
+NIGHT = datetime(2026, 11, 23, 2)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("kind", "local", "priority"),
+    [
+        ("HEALTH_CENTRE", NIGHT, Priority.CRITICAL),
+        ("SCHOOL", MONDAY_10, Priority.HIGH),
+        ("SCHOOL", SUNDAY_10, Priority.LOW),
+        ("VILLAGE_OFFICE", MONDAY_10, Priority.MEDIUM),
+        ("VILLAGE_OFFICE", NIGHT, Priority.LOW),
+        ("SOMETHING_NEW", MONDAY_10, Priority.MEDIUM),
+    ],
+)
+def test_priority_follows_from_who_is_without_what_when(
+    kind: str, local: datetime, priority: Priority
+) -> None:
+    assert priority_of(score(kind, local)) is priority
+
+
+def test_rules_need_a_part_of_a_large_district() -> None:
+    district = Area(Scope.DISTRICT, "64.01.01")
+    assert area_rules().needed(district, 8) == 5
+    assert area_rules().needed(district, 100) == 30
