@@ -305,3 +305,38 @@ async def test_a_writer_of_another_region_sees_no_incident(monitoring: Monitorin
         lines: Sequence[object] = await connection.fetch("SELECT 1 FROM incident_entries")
     CALLER.set(SYSTEM)
     assert (found, lines) == (0, [])
+
+
+ADD_MANY = """
+WITH added AS (
+INSERT INTO points (
+       region_code, point_id, display_name, kind, district_code, technology, state, sequence)
+SELECT '64.01', 'P-' || n, 'Titik ' || n, 'OPD', '64.01.' || lpad((1 + n % 10)::text, 2, '0'),
+       'FO', 'ACTIVE', 1
+  FROM generate_series(100, 10099) AS n
+RETURNING region_code, point_id
+)
+INSERT INTO circuits (region_code, point_id, circuit_id, provider_id, sequence)
+SELECT region_code, point_id, 'main', 'telkom', 1
+  FROM added
+"""
+
+
+async def test_ten_thousand_points_that_go_down_in_a_second_are_one_incident(
+    monitoring: Monitoring,
+) -> None:
+    async with monitoring.database.transaction() as connection:
+        await connection.execute(ADD_MANY)
+    await see(monitoring, "gsss", *range(100, 10100))
+    while await follow_all(monitoring.needs):
+        pass
+    (top,) = await listed(monitoring, top_level=True)
+    assert (top.scope, top.point_count, top.down_count) == (Incident.PROVIDER, 10000, 10000)
+    assert top.priority == Incident.CRITICAL
+    await see(monitoring, "gg", *range(100, 10100), begin_s=60)
+    while await follow_all(monitoring.needs):
+        pass
+    (top,) = await listed(monitoring, top_level=True)
+    assert (top.state, top.down_count) == (Incident.RESOLVED, 0)
+    states = {one.state for one in await listed(monitoring)}
+    assert states == {Incident.RESOLVED}

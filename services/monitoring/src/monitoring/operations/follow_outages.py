@@ -69,8 +69,8 @@ async def _followed(
     lower = await places.read_lower(connection, region, looks)
     found = await places.read_outages(connection, region, lower)
     at_hand = await incidents.read_case(connection, region, lower)
-    book = Casebook(region, empty.now, empty.new_id, {i.incident_id: i for i in at_hand})
-    down = {i.point_id for i in at_hand if i.lasts and i.point_id}
+    book = Casebook(region, empty.now, empty.new_id, at_hand)
+    down = {i.point_id for i in at_hand.values() if i.lasts and i.point_id}
     known = await _places(connection, region, looks.keys() | down, empty.now)
     for point_id in looks:
         book.follow(known.get(point_id) or gone(point_id), found.get(point_id, []))

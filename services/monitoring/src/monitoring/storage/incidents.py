@@ -73,29 +73,29 @@ SELECT {COLUMNS}
  WHERE region_code = $1 AND incident_id = $2
 """
 
-READ_CASE = f"""
-WITH RECURSIVE at_hand AS (
-SELECT incident_id, parent_id
+READ_LASTING = f"""
+SELECT {COLUMNS}
   FROM incidents
  WHERE region_code = $1 AND state <> 'RESOLVED'
- UNION
-SELECT incident_id, parent_id
+"""
+
+READ_ENDED = f"""
+SELECT {COLUMNS}
   FROM incidents
   JOIN unnest($2::text[], $3::timestamptz[]) AS wanted (point_id, lower_time) USING (point_id)
  WHERE region_code = $1 AND end_time > lower_time
-), joined AS (
-SELECT incident_id, parent_id
-  FROM at_hand
- UNION
-SELECT above.incident_id, above.parent_id
-  FROM joined JOIN incidents AS above ON above.incident_id = joined.parent_id
- WHERE above.region_code = $1
-)
+"""
+
+READ_SOME = f"""
 SELECT {COLUMNS}
   FROM incidents
- WHERE region_code = $1
-   AND (incident_id IN (SELECT incident_id FROM joined)
-        OR parent_id IN (SELECT incident_id FROM joined))
+ WHERE region_code = $1 AND incident_id = ANY ($2)
+"""
+
+READ_PARTS = f"""
+SELECT {COLUMNS}
+  FROM incidents
+ WHERE region_code = $1 AND parent_id = ANY ($2) AND state = 'RESOLVED'
 """
 
 LASTING = """
@@ -178,14 +178,21 @@ async def read(connection: Connection, name: str) -> Incident | None:
 
 async def read_case(
     connection: Connection, region: str, lower: Mapping[str, datetime]
-) -> list[Incident]:
-    """Return what the engine needs to look at points, each from a time on.
+) -> dict[str, Incident]:
+    """Return what the engine needs to look at points, each from a time on; by id.
 
     That is all incidents that last, those of the points which ended after their time, the areas
     that they are parts of, and all parts of those.
     """
-    rows = await connection.fetch(READ_CASE, region, list(lower), list(lower.values()))
-    return [_incident(row) for row in rows]
+    rows = await connection.fetch(READ_LASTING, region)
+    rows += await connection.fetch(READ_ENDED, region, list(lower), list(lower.values()))
+    found = {incident.incident_id: incident for incident in map(_incident, rows)}
+    while above := {i.parent_id for i in found.values() if i.parent_id} - found.keys():
+        some = await connection.fetch(READ_SOME, region, list(above))
+        found |= {incident.incident_id: incident for incident in map(_incident, some)}
+    areas = {i.parent_id for i in found.values() if i.parent_id}
+    parts = map(_incident, await connection.fetch(READ_PARTS, region, list(areas)))
+    return {part.incident_id: part for part in parts} | found
 
 
 async def lasting(connection: Connection) -> list[PointKey]:
