@@ -23,10 +23,11 @@ CREATE TABLE circuits (
     point_id        text NOT NULL,
     circuit_id      text NOT NULL,
     provider_id     text NOT NULL,
+    upstream_id     text,
     sequence        bigint NOT NULL,
     PRIMARY KEY (region_code, point_id, circuit_id)
 );
-COMMENT ON TABLE circuits IS 'Monitoring''s own copy of whose lines a point has, fed by the inventory''s events';
+COMMENT ON TABLE circuits IS 'Monitoring''s own copy of whose lines a point has and through which point they go, fed by the inventory''s events';
 
 CREATE TABLE incident_regions (
     region_code     text PRIMARY KEY,

@@ -78,6 +78,26 @@ async def test_every_wrong_field_of_a_circuit_is_named(stocked: Inventory) -> No
     }
 
 
+async def test_a_circuit_goes_through_a_point_upstream_and_never_in_a_circle(
+    stocked: Inventory,
+) -> None:
+    other = f"{REGION}/points/P-2"
+    made = await create_circuit(stocked, line(upstream_point=other))
+    assert made.upstream_point == other
+    for parent, above, reason in (
+        (other, POINT, "UPSTREAM_CIRCLE"),
+        (other, other, "UPSTREAM_CIRCLE"),
+        (other, f"{REGION}/points/NO-SUCH", "UPSTREAM_UNKNOWN"),
+        (other, "regions/64.09/points/P-1", "UPSTREAM_UNKNOWN"),
+    ):
+        refusal = await refused(create_circuit(stocked, line(upstream_point=above), parent))
+        assert [(v.field, v.reason) for v in refusal.violations] == [
+            ("circuit.upstreamPoint", reason)
+        ]
+    delete = point_pb2.DeletePointRequest(name=other)
+    assert (await refused(stocked.stub.DeletePoint(delete))).reason == "POINT_IN_USE"
+
+
 async def test_a_circuit_does_not_end_before_it_begins(stocked: Inventory) -> None:
     reversed_line = line(
         start_date=Date(year=2023, month=1, day=2), end_date=Date(year=2023, month=1, day=1)

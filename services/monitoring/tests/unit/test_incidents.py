@@ -236,6 +236,32 @@ def test_a_provider_that_fails_in_two_districts_takes_their_incidents_with_it() 
     assert tops == [provider]
 
 
+def test_points_behind_one_that_is_down_are_parts_of_its_incident_whichever_failed_first() -> None:
+    behind = [replace(place(n, f"64.01.0{n}"), upstreams=frozenset({"P-0"})) for n in (1, 2)]
+    region = Region([place(0), *behind])
+    region.texts |= {"P-0": "ud", "P-1": "ud", "P-2": "ud"}
+    region.look("P-1")
+    assert [i.parent_id for i in region.of(Scope.POINT)] == [None]
+    region.look("P-0")
+    region.look("P-2")
+    first, above, second = region.of(Scope.POINT)
+    assert (first.parent_id, above.parent_id, second.parent_id) == (
+        above.incident_id,
+        None,
+        above.incident_id,
+    )
+    region.texts["P-0"] = "udu"
+    region.look("P-0")
+    assert [i.lasts for i in region.of(Scope.POINT)] == [True, False, True]
+
+
+def test_a_point_that_failed_hours_before_the_one_upstream_stays_an_incident_of_its_own() -> None:
+    region = Region([place(0), replace(place(1), upstreams=frozenset({"P-0"}))])
+    region.texts |= {"P-0": "uuuuud", "P-1": "uddddd"}
+    region.look("P-0", "P-1")
+    assert {i.parent_id for i in region.of(Scope.POINT)} == {None}
+
+
 def is_down(text: str) -> bool:
     return any(outage.end is None for outage in outages(intervals(text)))
 

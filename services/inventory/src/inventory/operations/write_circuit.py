@@ -65,8 +65,8 @@ async def delete_circuit(needs: Dependencies, request: circuit_pb2.DeleteCircuit
 
 
 async def check_circuit(connection: Connection, circuit: Circuit) -> list[Violation]:
-    """Return what the proto's rules cannot see: provider, dates, their order."""
-    wrong = await _provider(connection, circuit)
+    """Return what the proto's rules cannot see: provider, upstream point, dates, their order."""
+    wrong = await _provider(connection, circuit) + await _upstream(connection, circuit)
     start, start_wrong = _day(circuit, "start_date")
     end, end_wrong = _day(circuit, "end_date")
     wrong += start_wrong + end_wrong
@@ -85,6 +85,22 @@ async def _provider(connection: Connection, circuit: Circuit) -> list[Violation]
     else:
         return []
     return [Violation("circuit.provider", sentence, "PROVIDER_UNKNOWN")]
+
+
+async def _upstream(connection: Connection, circuit: Circuit) -> list[Violation]:
+    field, above = "circuit.upstreamPoint", circuit.upstream_point
+    own = circuit.name.rpartition("/circuits/")[0]
+    if not above:
+        return []
+    if region_of(above) != region_of(own):
+        sentence = f"must be a point of regions/{region_of(own)}"
+        return [Violation(field, sentence, "UPSTREAM_UNKNOWN")]
+    if await points.read(connection, above) is None:
+        return [circuits.unknown_upstream(circuit)]
+    if await circuits.leads_to(connection, above, own):
+        sentence = f"{above} is {own} itself or gets its own line through it"
+        return [Violation(field, sentence, "UPSTREAM_CIRCLE")]
+    return []
 
 
 def _day(circuit: Circuit, field: str) -> tuple[date | None, list[Violation]]:

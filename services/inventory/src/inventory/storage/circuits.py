@@ -27,7 +27,8 @@ NAMED = circuit_pb2.GetCircuitRequest
 
 WRITTEN = """
        region_code, point_id, circuit_id, provider_id, technology, service_id, download_mbps,
-       upload_mbps, commitment, monitored_address, start_date, end_date"""
+       upload_mbps, commitment, monitored_address, start_date, end_date,
+       upstream_point_id"""
 COLUMNS = WRITTEN + ", version, create_time, update_time"
 
 
@@ -45,6 +46,7 @@ def from_row(row: Row) -> Circuit:
         monitored_address=row["monitored_address"],
         start_date=to_date(row["start_date"]),
         end_date=to_date(row["end_date"]),
+        upstream_point=_upstream(region, row["upstream_point_id"]),
         etag=etag(row["version"], row["update_time"]),
         create_time=timestamp(row["create_time"]),
         update_time=timestamp(row["update_time"]),
@@ -64,6 +66,7 @@ def to_row(circuit: Circuit) -> tuple[object, ...]:
         circuit.monitored_address,
         from_date(circuit.start_date) if circuit.HasField("start_date") else None,
         from_date(circuit.end_date) if circuit.HasField("end_date") else None,
+        last_id(circuit.upstream_point) or None,
     )
 
 
@@ -82,7 +85,7 @@ async def read(connection: Connection, name: str, *, lock: bool = False) -> Circ
 
 INSERT = f"""
 INSERT INTO circuits ({WRITTEN})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 RETURNING {COLUMNS}
 """
 
@@ -108,7 +111,7 @@ UPDATE = f"""
 UPDATE circuits
    SET provider_id = $4, technology = $5, service_id = $6, download_mbps = $7, upload_mbps = $8,
        commitment = $9, monitored_address = $10, start_date = $11, end_date = $12,
-       version = version + 1, update_time = now()
+       upstream_point_id = $13, version = version + 1, update_time = now()
  WHERE region_code = $1 AND point_id = $2 AND circuit_id = $3
 RETURNING {COLUMNS}
 """
@@ -172,10 +175,43 @@ async def list_page(
     return await read_page(connection, (LIST, COUNT), filters, page, from_row)
 
 
+LEADS_TO = """
+WITH RECURSIVE above AS (
+SELECT $2::text AS point_id
+ UNION
+SELECT circuits.upstream_point_id
+  FROM above JOIN circuits USING (point_id)
+ WHERE region_code = $1 AND upstream_point_id IS NOT NULL
+)
+SELECT EXISTS (
+       SELECT
+         FROM above
+        WHERE point_id = $3)
+"""
+
+
+async def leads_to(connection: Connection, point: str, other: str) -> bool:
+    """Tell whether the way up from a point leads to the other one, or begins there."""
+    region, point_id = ids(point)
+    return bool(await connection.fetchval(LEADS_TO, region, point_id, last_id(other)))
+
+
+def _upstream(region: str, point_id: str | None) -> str:
+    return f"{region}/points/{point_id}" if point_id else ""
+
+
 def _missing(
     circuit: Circuit, error: asyncpg.ForeignKeyViolationError
 ) -> ResourceMissing | FieldsInvalid:
     if broken_constraint(error) == "circuits_point":
         return ResourceMissing(circuit.name.rpartition("/circuits/")[0])
+    if broken_constraint(error) == "circuits_upstream":
+        return FieldsInvalid([unknown_upstream(circuit)])
     sentence = f"{circuit.provider} does not exist"
     return FieldsInvalid([Violation("circuit.provider", sentence, "PROVIDER_UNKNOWN")])
+
+
+def unknown_upstream(circuit: Circuit) -> Violation:
+    """Return what is wrong with an upstream point that does not exist."""
+    sentence = f"there is no {circuit.upstream_point}"
+    return Violation("circuit.upstreamPoint", sentence, "UPSTREAM_UNKNOWN")

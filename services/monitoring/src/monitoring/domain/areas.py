@@ -27,6 +27,8 @@ class Failure:
     start: datetime
     district: str
     areas: frozenset[Area]
+    upstreams: frozenset[str] = frozenset()
+    """The points that its lines go through."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class Place:
     in_service: bool
     score: float
     """How urgent its outage is now."""
+    upstreams: frozenset[str] = frozenset()
+    """The points that its lines go through."""
     silences: Sequence[Period] = ()
     """Maintenance, half-open: an outage that has come no further than into it is no incident."""
 
@@ -85,6 +87,7 @@ class Casebook:
         `down` are all points that are; `sizes` say how many points each area has.
         """
         everywhere = list(down)
+        self._hang(everywhere, rules)
         for area in areas_of(everywhere):
             loose = [f for f in everywhere if self._is_loose(f, area)]
             lasting = self._lasting(area)
@@ -163,6 +166,21 @@ class Casebook:
                 end = max(self.now, incident.start)
                 after = replace(incident.spanning(incident.start, end), down_count=0)
                 self._put(after, "RESOLVED", why)
+
+    def _hang(self, down: Iterable[Failure], rules: AreaRules) -> None:
+        """Make the outage of a point a part of the one upstream, whichever was seen first.
+
+        A point upstream that fails minutes later than those behind it was only measured later.
+        """
+        by_point = {i.point_id: i for i in self.incidents.values() if i.point_id and i.lasts}
+        for failure in down:
+            child = self.incidents[failure.incident_id]
+            above = next((by_point[u] for u in failure.upstreams if u in by_point), None)
+            if above is None or child.parent_id or above.start > child.start + rules.within:
+                continue
+            if above.parent_id != child.incident_id:
+                text = f"behind {above.point_id}, which is down: a part of {above.incident_id}"
+                self._put(replace(child, parent_id=above.incident_id), "JOINED", text)
 
     def _is_loose(self, failure: Failure, area: Area) -> bool:
         """Tell whether a failure may still become a part of the area's incident."""
@@ -280,7 +298,9 @@ def failures(incidents: Iterable[Incident], places: Mapping[str, Place]) -> Iter
     for incident in incidents:
         place = places.get(incident.point_id or "")
         if place and incident.lasts and incident.scope is Scope.POINT:
-            yield Failure(incident.incident_id, incident.start, place.district, place.areas)
+            yield Failure(
+                incident.incident_id, incident.start, place.district, place.areas, place.upstreams
+            )
 
 
 def _touch(incident: Incident, outage: Outage) -> bool:

@@ -89,6 +89,7 @@ async def _places(
             title=row["display_name"],
             district=row["district_code"],
             providers=frozenset(row["providers"]),
+            upstreams=frozenset(row["upstreams"]),
             in_service=row["state"] == ACTIVE,
             score=score(row["kind"], local),
         )

@@ -1,15 +1,16 @@
-"""Monitoring's copy of whose lines a point has."""
+"""Monitoring's copy of whose lines a point has, and through which point they go."""
 
 from common.names import ids, last_id
 from common.postgres.database import Connection
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 
 STORE = """
-INSERT INTO circuits AS circuit (region_code, point_id, circuit_id, provider_id, sequence)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO circuits AS circuit (
+       region_code, point_id, circuit_id, provider_id, upstream_id, sequence)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (region_code, point_id, circuit_id) DO UPDATE
-   SET provider_id = $4, sequence = $5
- WHERE circuit.sequence < $5
+   SET provider_id = $4, upstream_id = $5, sequence = $6
+ WHERE circuit.sequence < $6
 """
 
 FORGET = """
@@ -20,7 +21,9 @@ DELETE FROM circuits
 
 async def store(connection: Connection, circuit: Circuit, sequence: int) -> None:
     """Keep the circuit as an event told it, unless a later event has told more."""
-    await connection.execute(STORE, *ids(circuit.name), last_id(circuit.provider), sequence)
+    upstream = last_id(circuit.upstream_point) or None
+    provider = last_id(circuit.provider)
+    await connection.execute(STORE, *ids(circuit.name), provider, upstream, sequence)
 
 
 async def forget(connection: Connection, circuit: Circuit, sequence: int) -> None:

@@ -13,13 +13,12 @@ from monitoring.domain.timeline import State
 
 READ = """
 SELECT point_id, display_name, kind, district_code, state,
-       array(
-       SELECT provider_id
-         FROM circuits
-        WHERE circuits.region_code = points.region_code
-          AND circuits.point_id = points.point_id) AS providers
+       array_remove(array_agg(provider_id), NULL) AS providers,
+       array_remove(array_agg(upstream_id), NULL) AS upstreams
   FROM points
+  LEFT JOIN circuits USING (region_code, point_id)
  WHERE region_code = $1 AND point_id = ANY ($2)
+ GROUP BY region_code, point_id
 """
 
 READ_LOWER = """

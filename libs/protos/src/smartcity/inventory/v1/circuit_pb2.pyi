@@ -65,6 +65,7 @@ class Circuit(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    UPSTREAM_POINT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`regions/{region}/points/{point}/circuits/{circuit}`."""
     provider: _builtins.str
@@ -83,6 +84,11 @@ class Circuit(_message.Message):
     """What the prober pings: an IP address or host name; empty when nothing is monitored."""
     etag: _builtins.str
     """Changes with every change. Send it back to be told when somebody was faster."""
+    upstream_point: _builtins.str
+    """The point that the line goes through on its way up, for example the office whose radio mast feeds it:
+    when that one is down, so is this. Of the circuit's own region; empty when there is none. Never leads
+    back to the circuit's own point.
+    """
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """The first day of service; absent when it has not begun."""
@@ -115,10 +121,11 @@ class Circuit(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        upstream_point: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "start_date", b"start_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment", "create_time", b"create_time", "download_mbps", b"download_mbps", "end_date", b"end_date", "etag", b"etag", "monitored_address", b"monitored_address", "name", b"name", "provider", b"provider", "service_id", b"service_id", "start_date", b"start_date", "technology", b"technology", "update_time", b"update_time", "upload_mbps", b"upload_mbps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment", b"commitment", "create_time", b"create_time", "download_mbps", b"download_mbps", "end_date", b"end_date", "etag", b"etag", "monitored_address", b"monitored_address", "name", b"name", "provider", b"provider", "service_id", b"service_id", "start_date", b"start_date", "technology", b"technology", "update_time", b"update_time", "upload_mbps", b"upload_mbps", "upstream_point", b"upstream_point"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
