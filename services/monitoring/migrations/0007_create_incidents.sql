@@ -2,11 +2,14 @@
 -- provider, with all that happened in it. The queue tells the engine which points to look at: it is
 -- written in the transaction that changes a point's state, and only ever added to and deleted from, so
 -- that writers and the engine never wait for each other.
--- Runs beside the previous release because it only adds tables.
+-- Runs beside the previous release because it only adds tables, and a column that has a default.
 
 -- migrate:up
 SET lock_timeout = '4s';
 SET statement_timeout = '5s';
+
+ALTER TABLE statuses ADD COLUMN flapping boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN statuses.flapping IS 'The measurements turn so often that no state lasts';
 
 CREATE TABLE incident_queue (
     queue_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -162,6 +162,23 @@ def test_an_incident_that_a_person_ended_stays_so_and_the_next_outage_is_another
     ]
 
 
+def test_an_incident_of_a_flapping_point_stays_open_until_it_is_steady() -> None:
+    region = Region([place(1)])
+    region.texts["P-1"] = "ud"
+    region.look("P-1")
+    region.texts["P-1"] = "udud" + "u"
+    region.places["P-1"] = replace(place(1), flapping=True)
+    book = region.look("P-1")
+    (incident,) = region.of(Scope.POINT)
+    assert (incident.lasts, incident.flapping) == (True, True)
+    assert [e.action for e in book.entries] == ["FLAPPING"]
+    region.places["P-1"] = place(1)
+    book = region.look("P-1")
+    (incident,) = region.of(Scope.POINT)
+    assert (incident.end, incident.flapping) == (minute(40), False)
+    assert [e.action for e in book.entries] == ["RESOLVED", "CALM"]
+
+
 def test_maintenance_holds_back_an_outage_until_it_ends() -> None:
     region = Region([replace(place(1), silences=[(minute(5), minute(50))])])
     region.texts["P-1"] = "udu"

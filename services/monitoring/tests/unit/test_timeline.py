@@ -16,6 +16,7 @@ from monitoring.domain.timeline import (
     boundaries,
     expire,
     observe,
+    turning,
 )
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -142,3 +143,29 @@ def walked(memory: Memory, observations: Sequence[Observation]) -> tuple[Memory,
         memory, begun = observe(memory, one, RULES)
         found += begun
     return memory, found
+
+
+def flapping(text: str) -> str:
+    """Return for each measurement whether the point flaps after it."""
+    memory, shown = Memory(), ""
+    for one in seen(text):
+        memory, _ = observe(memory, one, RULES)
+        shown += "F" if memory.flapping else "."
+    return shown
+
+
+def test_a_point_flaps_when_its_measurements_turn_often_and_until_they_are_steady() -> None:
+    assert flapping("g" * 30) == "." * 30
+    assert flapping("ggg" + "s" * 20 + "ggg") == "." * 26
+    restless = flapping("g" + "sg" * 10)
+    assert restless == "." * 6 + "F" * 15
+    calm = flapping("g" + "sg" * 10 + "g" * 20)
+    assert calm.endswith("." * 5)
+    assert calm.count("F") > 15
+
+
+def test_turning_is_weighted_as_in_icinga() -> None:
+    assert turning(0) == 0
+    assert turning(1) == pytest.approx(1.18 / 20)
+    assert turning(1 << 19) == pytest.approx(0.8 / 20)
+    assert turning((1 << 20) - 1) == pytest.approx(0.99)

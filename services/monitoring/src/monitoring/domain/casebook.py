@@ -28,6 +28,8 @@ class Place:
     """How urgent its outage is now."""
     upstreams: frozenset[str] = frozenset()
     """The points that its lines go through."""
+    flapping: bool = False
+    """Its measurements turn so often that an answer ends no outage."""
     silences: Sequence[Period] = ()
     """Maintenance, half-open: an outage that has come no further than into it is no incident."""
 
@@ -72,6 +74,8 @@ class Casebook:
         if not place.in_service:
             self._close(mine, "the point is not in service any more")
             return
+        if place.flapping and found:
+            found = [*found[:-1], replace(found[-1], end=None)]
         free = {incident.incident_id: incident for incident in mine}
         for outage in found:
             matched = [i for i in free.values() if _touch(i, outage)]
@@ -114,9 +118,18 @@ class Casebook:
     ) -> None:
         kept = next((i for i in mine if i.lasts), mine[0])
         self._respan(replace(kept, score=place.score), start, end)
+        self._calm(self.incidents[kept.incident_id], place)
         for other in mine:
             if other is not kept and other.parent_id != kept.incident_id:
                 self._absorb(other, kept, start)
+
+    def _calm(self, incident: Incident, place: Place) -> None:
+        restless = place.flapping and incident.lasts
+        if restless is not incident.flapping:
+            action, text = (
+                ("FLAPPING", "up and down") if restless else ("CALM", "it is steady again")
+            )
+            self._put(replace(incident, flapping=restless), action, text)
 
     def _open(self, place: Place, start: datetime, end: datetime | None) -> None:
         incident = Incident(

@@ -15,6 +15,9 @@ from monitoring.domain.observation import Observation, Verdict, in_order
 from monitoring.domain.rules import Rules
 
 LONG_ENOUGH = 1000
+REMEMBERED = 20
+FLAPPING_FROM, FLAPPING_UNTIL = 0.30, 0.25
+"""Icinga 2's thresholds: a part of the last twenty measurements that differ from the one before."""
 
 
 class State(StrEnum):
@@ -67,6 +70,11 @@ class Memory:
     poor: Run = NO_RUN
     """Poor or silent."""
     silent: Run = NO_RUN
+    turns: int = 0
+    """A bit for each of the last twenty measurements, the latest lowest: it was of another kind."""
+    verdict: Verdict = Verdict.GOOD
+    """What the latest said."""
+    flapping: bool = False
 
     @property
     def state(self) -> State:
@@ -94,6 +102,7 @@ def observe(memory: Memory, seen: Observation, rules: Rules) -> tuple[Memory, li
         memory.answered.after(seen.time, goes_on=verdict is not Verdict.SILENT),
         memory.poor.after(seen.time, goes_on=verdict is not Verdict.GOOD),
         memory.silent.after(seen.time, goes_on=verdict is Verdict.SILENT),
+        *_turned(memory, verdict),
     )
     decided = _decided(memory, rules)
     if decided is None:
@@ -127,6 +136,24 @@ def boundaries(observations: Iterable[Observation], rules: Rules) -> list[Bounda
                 found.pop()
             found.append(boundary)
     return found
+
+
+def turning(turns: int) -> float:
+    """Return how restless measurements are, 0 to 1, later ones counting more.
+
+    Icinga 2's sum: the oldest of twenty weighs 0.8, the latest 1.18.
+    """
+    return sum(1.18 - 0.02 * age for age in range(REMEMBERED) if turns >> age & 1) / REMEMBERED
+
+
+def _turned(memory: Memory, verdict: Verdict) -> tuple[int, Verdict, bool]:
+    """Return what is remembered of turns once a measurement has come."""
+    turned = memory.last is not None and verdict is not memory.verdict
+    if not (turned or memory.turns):
+        return 0, verdict, False
+    turns = (memory.turns << 1 | turned) & (1 << REMEMBERED) - 1
+    bound = FLAPPING_UNTIL if memory.flapping else FLAPPING_FROM
+    return turns, verdict, turning(turns) > bound
 
 
 def _decided(memory: Memory, rules: Rules) -> Boundary | None:

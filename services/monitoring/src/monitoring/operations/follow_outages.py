@@ -90,6 +90,7 @@ async def _places(
             district=row["district_code"],
             providers=frozenset(row["providers"]),
             upstreams=frozenset(row["upstreams"]),
+            flapping=row["flapping"],
             in_service=row["state"] == ACTIVE,
             score=score(row["kind"], local),
         )

@@ -26,7 +26,7 @@ from monitoring.storage.measurements import PointKey
 from monitoring.storage.timelines import Change, Known
 
 HOUR = timedelta(hours=1)
-FIELDS_OF_CHANGE = ("lastMeasurementTime", "reason", "since", "state")
+FIELDS_OF_CHANGE = ("flapping", "lastMeasurementTime", "reason", "since", "state")
 
 
 async def write_measurements(
@@ -128,6 +128,8 @@ def _is_told(change: Change) -> bool:
     before, after = change.before.current, change.memory.current
     if before is None:
         return after is not None and after.state is not State.UNKNOWN
+    if change.before.flapping is not change.memory.flapping:
+        return True
     return after is not None and (before.state, before.start) != (after.state, after.start)
 
 
@@ -135,6 +137,8 @@ def _outage_from(change: Change) -> datetime | None:
     """Return from when on a point's outages may be others than before; None when they are not."""
     if change.begin is not change.before:
         return change.kept or (change.begun[0].start if change.begun else None)
+    if change.before.flapping is not change.memory.flapping:
+        return change.before.last
     states = {change.before.state, *(boundary.state for boundary in change.begun)}
     may_be = State.DOWN in states or change.before.state is State.UNKNOWN
     return change.begun[0].start if change.begun and may_be else None

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from monitoring.domain.observation import Verdict
 from monitoring.domain.timeline import Boundary, Memory, Run, State
 
 RUNS = ("good", "answered", "poor", "silent")
@@ -25,6 +26,9 @@ def unpacked(text: str) -> Memory:
         else None,
         _time(stored["last"]) if stored["last"] else None,
         **{name: _run(stored[name]) for name in RUNS},
+        turns=stored.get("turns", 0),
+        verdict=Verdict(stored.get("verdict", Verdict.GOOD)),
+        flapping=stored.get("flapping", False),
     )
 
 

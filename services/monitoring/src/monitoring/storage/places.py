@@ -12,10 +12,12 @@ from monitoring.domain.outages import SHORT, Interval, Outage, outages
 from monitoring.domain.timeline import State
 
 READ = """
-SELECT point_id, display_name, kind, district_code, state,
+SELECT point_id, display_name, kind, district_code, points.state,
+       coalesce(bool_or(flapping), false) AS flapping,
        array_remove(array_agg(provider_id), NULL) AS providers,
        array_remove(array_agg(upstream_id), NULL) AS upstreams
   FROM points
+  LEFT JOIN statuses USING (region_code, point_id)
   LEFT JOIN circuits USING (region_code, point_id)
  WHERE region_code = $1 AND point_id = ANY ($2)
  GROUP BY region_code, point_id

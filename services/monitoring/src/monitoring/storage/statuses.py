@@ -17,7 +17,8 @@ NUMBERS = {name: number for name, number in status_pb2.State.items() if number}
 
 SHOWN = """
 SELECT region_code, point_id, display_name, kind, district_code, technology,
-       coalesce(statuses.state, 'UNKNOWN') AS state, since, reason, last_time
+       coalesce(statuses.state, 'UNKNOWN') AS state, since, reason, last_time,
+       coalesce(flapping, false) AS flapping
   FROM points
   LEFT JOIN statuses USING (region_code, point_id)
 """
@@ -152,6 +153,7 @@ def status_of(row: Row) -> Status:
         kind=row["kind"],
         district=f"regions/{region}/districts/{row['district_code']}",
         technology=row["technology"],
+        flapping=row["flapping"],
     )
 
 

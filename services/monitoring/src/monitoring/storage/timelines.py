@@ -82,15 +82,15 @@ SELECT *
 
 STORE_STATUSES = """
 INSERT INTO statuses (
-       region_code, point_id, state, since, reason, last_time, fresh_until, memory)
+       region_code, point_id, state, since, reason, last_time, fresh_until, memory, flapping)
 SELECT *
   FROM unnest(
        $1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[],
-       $7::timestamptz[], $8::jsonb[])
+       $7::timestamptz[], $8::jsonb[], $9::boolean[])
     ON CONFLICT (region_code, point_id) DO UPDATE
    SET state = excluded.state, since = excluded.since, reason = excluded.reason,
        last_time = excluded.last_time, fresh_until = excluded.fresh_until,
-       memory = excluded.memory
+       memory = excluded.memory, flapping = excluded.flapping
 """
 
 STALE = """
@@ -178,7 +178,7 @@ async def write(connection: Connection, changes: Sequence[Change]) -> None:
     if checkpoints:
         await connection.execute(STORE_CHECKPOINTS, *_columns(checkpoints, 4))
     statuses = [_status(c) for c in changes if c.memory.current]
-    await connection.execute(STORE_STATUSES, *_columns(statuses, 8))
+    await connection.execute(STORE_STATUSES, *_columns(statuses, 9))
 
 
 def _intervals(change: Change) -> Iterable[tuple[object, ...]]:
@@ -198,6 +198,7 @@ def _status(change: Change) -> tuple[object, ...]:
         memory.last,
         change.fresh_until,
         packed(memory),
+        memory.flapping,
     )
 
 

@@ -103,7 +103,7 @@ class Incident(_message.Message):
         """Nobody is there now."""
 
     class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
-        """How urgent it is, from what the outage hits at the hour at which it began."""
+        """How urgent it is, from what the outage hits now."""
 
     PRIORITY_UNSPECIFIED: Incident.Priority.ValueType  # 0
     """Never returned."""
@@ -218,7 +218,7 @@ class Incident(_message.Message):
     scope: Global___Incident.Scope.ValueType
     """What it is about."""
     title: _builtins.str
-    """What people read first, for example `Puskesmas Kuaro is down`."""
+    """What is down: the point's name, for example `Puskesmas Kuaro`, the district's code or the provider's id."""
     point: _builtins.str
     """The point of an incident of scope POINT."""
     district: _builtins.str
@@ -311,8 +311,8 @@ class IncidentEntry(_message.Message):
     actor: _builtins.str
     """Who: a subject of the issuer's, or `engine`."""
     action: _builtins.str
-    """What was done: OPENED, CORRECTED, JOINED, REOPENED, ACKNOWLEDGED, ASSIGNED, COMMENTED, CLASSIFIED,
-    ATTACHED, RESOLVED, PRIORITY_CHANGED, ALL_SILENT.
+    """What was done: by the engine OPENED, REOPENED, CORRECTED, JOINED (a part of another one now), GREW (more
+    points), FLAPPING, CALM, RESOLVED; by people ACKNOWLEDGED, ASSIGNED, COMMENTED, CLASSIFIED, RESOLVED.
     """
     text: _builtins.str
     """What people read: the comment, or a sentence on what changed."""

@@ -68,6 +68,7 @@ class Status(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     DISTRICT_FIELD_NUMBER: _builtins.int
     TECHNOLOGY_FIELD_NUMBER: _builtins.int
+    FLAPPING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`regions/{region}/points/{point}/status`."""
     point: _builtins.str
@@ -84,6 +85,10 @@ class Status(_message.Message):
     """The point's district, for example `regions/64.01/districts/64.01.06`."""
     technology: _builtins.str
     """The point's technology, as in the inventory; empty when it is not known."""
+    flapping: _builtins.bool
+    """Whether its measurements turn so often that no state lasts: more than 30 % of the last twenty differed
+    from the one before, later ones counting more, and since then never less than 25 %.
+    """
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Since when, UTC: the first measurement of those that led to it. Absent before any measurement."""
@@ -105,10 +110,11 @@ class Status(_message.Message):
         kind: _builtins.str = ...,
         district: _builtins.str = ...,
         technology: _builtins.str = ...,
+        flapping: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_measurement_time", b"last_measurement_time", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "district", b"district", "kind", b"kind", "last_measurement_time", b"last_measurement_time", "name", b"name", "point", b"point", "reason", b"reason", "since", b"since", "state", b"state", "technology", b"technology"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "district", b"district", "flapping", b"flapping", "kind", b"kind", "last_measurement_time", b"last_measurement_time", "name", b"name", "point", b"point", "reason", b"reason", "since", b"since", "state", b"state", "technology", b"technology"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
