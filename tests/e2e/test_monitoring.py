@@ -124,3 +124,39 @@ async def test_a_console_watches_over_server_sent_events(
                 break
     assert part["statuses"][0]["state"] == "UP"
     assert part["resumeToken"]
+
+
+async def test_an_outage_becomes_an_incident_that_people_answer(
+    api: httpx.AsyncClient, stack: Stack, point: str
+) -> None:
+    await report(api, measurement(point, 200, 5))
+    await report(api, *(measurement(point, 90 - 30 * n, 0) for n in range(3)))
+    found: list[dict[str, Any]] = []
+
+    async def opened() -> bool:
+        answer = await api.get(f"/v1/{REGION}/incidents", params={"point": point})
+        found[:] = answer.json().get("incidents", [])
+        return bool(found)
+
+    assert await until(opened, within_s=20)
+    name = found[0]["name"]
+    assert (found[0]["state"], found[0]["scope"], found[0]["title"]) == ("OPEN", "POINT", "Titik")
+    answered = await api.post(f"/v1/{name}:acknowledge", json={"assignee": "budi"})
+    assert answered.json()["state"] == "ACKNOWLEDGED"
+    async with http_caller(stack, "64.01/provider") as provider:
+        comment = await provider.post(f"/v1/{name}:comment", json={"text": "kabel putus"})
+        assert comment.status_code == 200
+        assert (await provider.post(f"/v1/{name}:resolve", json={"text": "?"})).status_code == 403
+    await report(api, *(measurement(point, 3 - n, 5) for n in range(3)))
+
+    async def resolved() -> bool:
+        return bool((await api.get(f"/v1/{name}")).json()["state"] == "RESOLVED")
+
+    assert await until(resolved, within_s=20)
+    entries = (await api.get(f"/v1/{name}/entries")).json()["incidentEntries"]
+    assert [one["action"] for one in entries] == [
+        "OPENED",
+        "ACKNOWLEDGED",
+        "COMMENTED",
+        "RESOLVED",
+    ]
