@@ -1,6 +1,7 @@
 """The incident engine's loop: looks at regions whose points have changed, woken by the writers."""
 
 import asyncio
+from contextlib import suppress
 
 import asyncpg
 from common.errors import ServiceError
@@ -24,9 +25,7 @@ async def run_incidents(needs: Dependencies) -> None:
 
 async def follow_all(needs: Dependencies) -> int:
     """Follow the outages of all regions whose points have changed; return how many points."""
-    async with needs.database.read() as connection:
-        regions = await incident_queue.regions(connection)
-    return sum([await follow_outages(needs, region) for region in regions])
+    return sum([await follow_outages(needs, region) for region in await _regions(needs)])
 
 
 async def look_again(needs: Dependencies) -> None:
@@ -40,15 +39,34 @@ async def _follow_always(needs: Dependencies) -> None:
     async with needs.database.listening(incident_queue.CHANNEL, told):
         while True:
             told.clear()
-            try:
-                if await follow_all(needs):
-                    continue
-            except SURVIVED as error:
-                logger().warning("incidents not followed", error=repr(error))
-            try:
-                await asyncio.wait_for(told.wait(), LOOK_EVERY_S)
-            except TimeoutError:
-                continue
+            if not await _follow_some(needs):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(told.wait(), LOOK_EVERY_S)
+
+
+async def _follow_some(needs: Dependencies) -> int:
+    """Follow all regions as far as they let themselves; one that fails stops no other."""
+    try:
+        regions = await _regions(needs)
+    except SURVIVED as error:
+        logger().warning("incidents not followed", error=repr(error))
+        return 0
+    return sum([await _follow_one(needs, region) for region in regions])
+
+
+async def _follow_one(needs: Dependencies, region: str) -> int:
+    try:
+        return await follow_outages(needs, region)
+    except SURVIVED as error:
+        logger().warning("incidents not followed", region=region, error=repr(error))
+    except Exception as error:  # noqa: BLE001 - a defect in one region must stop no other
+        logger().error("incidents not followed", region=region, exc_info=error)
+    return 0
+
+
+async def _regions(needs: Dependencies) -> list[str]:
+    async with needs.database.read() as connection:
+        return await incident_queue.regions(connection)
 
 
 async def _look_again(needs: Dependencies) -> None:
