@@ -18,6 +18,7 @@ from monitoring.api.servicer import published
 from monitoring.events.points import INTEREST, keep_point
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.run_writer import run_writer
+from monitoring.operations.turn_maintenance import run_maintenance
 from monitoring.settings import MonitoringSettings, OwnerSettings
 
 
@@ -50,6 +51,7 @@ async def _serve(settings: MonitoringSettings) -> None:
                 Relay(database, bus, "MONITORING").run,
                 Consumer(database, bus, INTEREST, keep_point).run,
                 partial(run_writer, needs),
+                partial(run_maintenance, needs),
             ],
         )
 
