@@ -26,7 +26,7 @@ NOTHING_THERE = {
 async def check_change(
     now: datetime, connection: Connection, window: MaintenanceWindow
 ) -> list[Violation]:
-    """Return what is wrong with a changed request, and complete it.
+    """Return what is wrong with a changed request, and complete it; one that is the same stays so.
 
     Raises:
         MaintenanceStateWrong: It was decided about.
@@ -34,6 +34,8 @@ async def check_change(
     """
     require_state("update", MaintenanceWindow.State.Name(window.state))
     require_requester(window.requester, current_caller().subject)
+    if await windows.read(connection, window.name) == window:
+        return []
     return await check_window(now, connection, window)
 
 

@@ -37,14 +37,6 @@ UPDATE maintenance_occurrences
  WHERE region_code = $1 AND window_id = $2 AND end_time > $3
 """
 
-LOCK = """
-SELECT start_time
-  FROM maintenance_occurrences
- WHERE region_code = $1 AND window_id = $2
- ORDER BY start_time
-   FOR UPDATE
-"""
-
 CALL_OFF = """
 DELETE FROM maintenance_occurrences
  WHERE region_code = $1 AND window_id = $2 AND start_time >= $3
@@ -117,8 +109,10 @@ async def plan(connection: Connection, name: str, now: datetime) -> None:
 
 
 async def call_off(connection: Connection, name: str, now: datetime) -> None:
-    """End the occurrence that lasts and drop those that have not begun, with their spans."""
-    await connection.execute(LOCK, *ids(name))
+    """End the occurrence that lasts and drop those that have not begun, with their spans.
+
+    Whoever turns one of them is waited for.
+    """
     await connection.execute(CALL_OFF, *ids(name), now)
     await connection.execute(CUT, *ids(name), now)
 
