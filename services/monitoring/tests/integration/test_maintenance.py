@@ -454,6 +454,13 @@ async def test_statuses_are_counted_and_filtered_with_maintenance(monitoring: Mo
     assert [one.point for one in ups.statuses] == [f"{REGION}/points/P-1"]
 
 
+WAITING = """
+SELECT pid
+  FROM pg_stat_activity
+ WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
+
+
 @pytest.mark.parametrize("turn", [0, 10])
 async def test_two_who_turn_at_once_tell_each_point_once(
     monitoring: Monitoring, turn: float
@@ -462,19 +469,20 @@ async def test_two_who_turn_at_once_tell_each_point_once(
     for number, district in enumerate(districts):
         await approved(monitoring, window(0, 10, districts=[district]), f"w-{number}")
     clock_at(monitoring, turn)
-    turned = await asyncio.gather(*(turn_windows(monitoring.needs) for _ in range(4)))
-    assert sum(turned) == POINTS
+    async with monitoring.database.transaction() as connection:
+        await connection.execute("SELECT FROM writer_partitions FOR UPDATE")
+        turning = [asyncio.create_task(turn_windows(monitoring.needs)) for _ in range(4)]
+
+        async def all_under_way() -> bool:
+            done = sum(task.done() for task in turning)
+            return done + len(await rows(monitoring, WAITING)) == len(turning)
+
+        assert await until(all_under_way, within_s=20)
+    assert sum(await asyncio.gather(*turning)) == POINTS
     assert sorted(await queued(monitoring)) == sorted(f"P-{n}" for n in range(POINTS))
     events = await told(monitoring)
     assert len(events) == (0 if turn else POINTS)
     assert len(set(events)) == len(events)
-
-
-WAITING = """
-SELECT pid
-  FROM pg_stat_activity
- WHERE wait_event_type = 'Lock' AND datname = current_database()
-"""
 
 
 async def test_one_killed_in_the_middle_has_told_nothing_and_the_next_tells_all(

@@ -25,13 +25,7 @@ SELECT occurrence.region_code, coverage.point_id, occurrence.window_id, occurren
        AS begin (start_time)
  CROSS JOIN LATERAL maintenance_coverage(occurrence.region_code, occurrence.window_id) AS coverage
  WHERE begin.start_time < occurrence.end_time
-   AND NOT EXISTS (
-       SELECT
-         FROM maintenance_spans AS span
-        WHERE span.region_code = occurrence.region_code
-          AND span.window_id = occurrence.window_id
-          AND span.occurrence_time = occurrence.start_time
-          AND span.point_id = coverage.point_id)
+    ON CONFLICT DO NOTHING
 """
 
 OF_OCCURRENCES = """

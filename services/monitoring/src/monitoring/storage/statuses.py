@@ -36,10 +36,12 @@ STATE = f"CASE WHEN cover.window_id IS NULL THEN {MEASURED} ELSE 'MAINTENANCE' E
 
 SHOWN = f"""
 SELECT region_code, point_id, display_name, kind, district_code, technology, {STATE} AS state,
-       {MEASURED} AS measured_state, since, statuses.reason, last_time, cover.window_id,
-       cover.start_time AS cover_time, maintenance_windows.title
+       {MEASURED} AS measured_state, since, reason, last_time, cover.window_id,
+       cover.start_time AS cover_time, (
+       SELECT title
+         FROM maintenance_windows AS named
+        WHERE named.region_code = points.region_code AND named.window_id = cover.window_id) AS title
 {OF_POINTS}
-  LEFT JOIN maintenance_windows USING (region_code, window_id)
 """
 
 READ_SOME = f"""
