@@ -19,6 +19,7 @@ from monitoring.events import circuits, points
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.run_incidents import run_incidents
 from monitoring.operations.run_writer import run_writer
+from monitoring.operations.turn_maintenance import run_maintenance
 from monitoring.settings import MonitoringSettings, OwnerSettings
 
 
@@ -53,6 +54,7 @@ async def _serve(settings: MonitoringSettings) -> None:
                 Consumer(database, bus, circuits.INTEREST, circuits.keep_circuit).run,
                 partial(run_writer, needs),
                 partial(run_incidents, needs),
+                partial(run_maintenance, needs),
             ],
         )
 

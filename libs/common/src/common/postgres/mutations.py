@@ -43,6 +43,10 @@ class Store(Protocol[M]):
     async def update(self, connection: Connection, message: M, /) -> M:
         """Store a changed one and return it as stored."""
 
+
+class DeletingStore(Store[M], Protocol[M]):
+    """The storage of a kind of resource that can be deleted."""
+
     async def delete(self, connection: Connection, name: str) -> None:
         """Remove it."""
 
@@ -130,7 +134,7 @@ class Mutations:
     async def delete(
         self,
         connection: Connection,
-        store: Store[M],
+        store: DeletingStore[M],
         request: Any,
         before: M,
     ) -> Empty:
@@ -142,7 +146,7 @@ class Mutations:
     async def delete_resource(
         self,
         database: Database,
-        store: Store[M],
+        store: DeletingStore[M],
         request: Any,
     ) -> Empty:
         """Delete a resource that only its own references protect."""

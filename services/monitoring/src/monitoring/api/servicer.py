@@ -5,12 +5,15 @@ from common.rpc.server import Published
 from smartcity.monitoring.v1 import monitoring_service_pb2, monitoring_service_pb2_grpc
 
 from monitoring.api.incidents import IncidentMethods
+from monitoring.api.maintenance_windows import MaintenanceWindowMethods
 from monitoring.api.measurements import MeasurementMethods
 from monitoring.api.statuses import StatusMethods
 from monitoring.operations.dependencies import Dependencies
 
 SERVICE = monitoring_service_pb2.DESCRIPTOR.services_by_name["MonitoringService"].full_name
-CHECKED_BY_OPERATION = frozenset({"ReportMeasurements"})
+CHECKED_BY_OPERATION = frozenset(
+    {"ReportMeasurements", "CreateMaintenanceWindow", "UpdateMaintenanceWindow"}
+)
 """Their operations check the proto's rules themselves, together with their own."""
 ENDLESS = frozenset({"WatchStatuses"})
 
@@ -19,6 +22,7 @@ class MonitoringServicer(
     IncidentMethods,
     MeasurementMethods,
     StatusMethods,
+    MaintenanceWindowMethods,
     monitoring_service_pb2_grpc.MonitoringServiceServicer,
 ):
     """Answers every call of monitoring."""

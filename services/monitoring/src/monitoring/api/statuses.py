@@ -26,7 +26,7 @@ class StatusMethods:
     ) -> status_pb2.Status:
         """Return the status of a point."""
         async with self.needs.database.read() as connection:
-            status = await statuses.read(connection, request.name)
+            status = await statuses.read(connection, request.name, self.needs.clock())
         if status is None:
             raise ResourceMissing(request.name)
         return status
@@ -37,7 +37,7 @@ class StatusMethods:
         """List the statuses of a region."""
         page = Page(request)
         async with self.needs.database.read() as connection:
-            listed, counts = await statuses.list_page(connection, request, page)
+            listed, counts = await statuses.list_page(connection, request, page, self.needs.clock())
         return status_pb2.ListStatusesResponse(
             statuses=listed.items,
             next_page_token=page.token(last_id(listed.items[-1].point)) if listed.more else "",
@@ -58,10 +58,11 @@ class StatusMethods:
     ) -> status_pb2.ListStateIntervalsResponse:
         """List how a point's state was."""
         page = Page(request, key=(statuses.parse_time,))
-        async with self.needs.database.read() as connection:
-            if await statuses.read(connection, request.parent + STATUS) is None:
+        now = self.needs.clock()
+        async with self.needs.database.snapshot() as connection:
+            if await statuses.read(connection, request.parent + STATUS, now) is None:
                 raise ResourceMissing(request.parent)
-            listed = await statuses.list_intervals(connection, request, page)
+            listed = await statuses.list_intervals(connection, request, page, now)
         return status_pb2.ListStateIntervalsResponse(
             state_intervals=listed.items,
             next_page_token=_after(page, listed.items[-1]) if listed.more else "",

@@ -83,6 +83,7 @@ async def _places(
     connection: Connection, region: str, wanted: Collection[str], now: datetime
 ) -> dict[str, Place]:
     local = now.astimezone(zone_of(region))
+    silences = await places.read_silences(connection, region, wanted, now)
     return {
         row["point_id"]: Place(
             point_id=row["point_id"],
@@ -91,6 +92,7 @@ async def _places(
             providers=frozenset(row["providers"]),
             upstreams=frozenset(row["upstreams"]),
             flapping=row["flapping"],
+            silences=silences.get(row["point_id"], ()),
             in_service=row["state"] == ACTIVE,
             score=score(row["kind"], local),
         )

@@ -8,6 +8,13 @@ from common.postgres.mutations import Mutations
 from google.protobuf.message import Message
 from smartcity.monitoring.v1 import events_pb2
 from smartcity.monitoring.v1.incident_pb2 import Incident
+from smartcity.monitoring.v1.maintenance_window_pb2 import MaintenanceWindow
+
+OF_INCIDENTS = {"open": events_pb2.IncidentOpened, "resolve": events_pb2.IncidentResolved}
+OF_WINDOWS = {
+    "approve": events_pb2.MaintenanceApproved,
+    "cancel": events_pb2.MaintenanceCancelled,
+}
 
 
 def event_about(
@@ -15,11 +22,15 @@ def event_about(
 ) -> Event | None:
     """Return the event that tells a change, None where nobody is told."""
     now = after or before
-    if not isinstance(now, Incident):
+    body: Message
+    if isinstance(now, Incident):
+        kind = OF_INCIDENTS.get(action, events_pb2.IncidentUpdated)
+        body = kind(incident=now, changed_fields=fields)
+    elif isinstance(now, MaintenanceWindow) and action in OF_WINDOWS:
+        body = OF_WINDOWS[action](maintenance_window=now, changed_fields=fields)
+    else:
         return None
-    kinds = {"open": events_pb2.IncidentOpened, "resolve": events_pb2.IncidentResolved}
-    kind = kinds.get(action, events_pb2.IncidentUpdated)
-    return event_of(kind(incident=now, changed_fields=fields), now.name)
+    return event_of(body, now.name)
 
 
 HISTORY = History()

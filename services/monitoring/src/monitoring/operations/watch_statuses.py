@@ -51,7 +51,7 @@ async def watch_statuses(
         place, region = stream.last, last_id(request.parent)
         async with needs.database.snapshot() as connection:
             told = await statuses.positions(connection, region)
-            shown = await statuses.all_of(connection, region)
+            shown = await statuses.all_of(connection, region, needs.clock())
         for start in range(0, len(shown), PART):
             yield WatchStatusesResponse(statuses=shown[start : start + PART], is_snapshot=True)
     yield WatchStatusesResponse(resume_token=stream.token(place))

@@ -5,7 +5,7 @@ changes nothing, since a measurement is stored once. Two writers of one partitio
 other at its row; whichever comes first, the timeline is the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from common.events.event import Event, event_of
@@ -13,7 +13,7 @@ from common.events.outbox import append
 from common.postgres.database import Connection
 from smartcity.monitoring.v1.events_pb2 import StatusChanged
 from smartcity.monitoring.v1.measurement_pb2 import Measurement
-from smartcity.monitoring.v1.status_pb2 import Status
+from smartcity.monitoring.v1.status_pb2 import MAINTENANCE, Status
 
 from monitoring.domain.observation import Observation, in_order
 from monitoring.domain.rules import Rules, rules_of
@@ -26,7 +26,15 @@ from monitoring.storage.measurements import PointKey
 from monitoring.storage.timelines import Change, Known
 
 HOUR = timedelta(hours=1)
-FIELDS_OF_CHANGE = ("flapping", "lastMeasurementTime", "reason", "since", "state")
+FIELDS_OF_CHANGE = (
+    "flapping",
+    "lastMeasurementTime",
+    "measuredState",
+    "reason",
+    "since",
+    "state",
+)
+FIELDS_UNDER_MAINTENANCE = ("flapping", "lastMeasurementTime", "measuredState")
 
 
 async def write_measurements(
@@ -46,13 +54,16 @@ async def expire_statuses(needs: Dependencies, at_most: int = 1000) -> int:
     now = needs.clock()
     async with needs.database.transaction() as connection:
         keys = await timelines.stale(connection, now, at_most)
-        partitions = sorted(
-            {partition_of(f"regions/{key.region}/points/{key.point_id}") for key in keys}
-        )
-        for partition in partitions:
-            await timelines.lock_partition(connection, partition)
+        await lock_writers(connection, keys)
         await _apply(connection, {key: [] for key in keys}, now)
     return len(keys)
+
+
+async def lock_writers(connection: Connection, keys: Collection[PointKey]) -> None:
+    """Make whoever changes the states of these points wait until this transaction's end."""
+    partitions = {partition_of(f"regions/{key.region}/points/{key.point_id}") for key in keys}
+    for partition in sorted(partitions):
+        await timelines.lock_partition(connection, partition)
 
 
 async def _apply(
@@ -62,7 +73,7 @@ async def _apply(
     changes = [await _change(connection, key, known[key], seen, now) for key, seen in new.items()]
     await timelines.write(connection, changes)
     changed = [c for c in changes if _is_told(c)]
-    shown = await statuses.read_some(connection, [c.key for c in changed])
+    shown = await statuses.read_some(connection, [c.key for c in changed], now)
     # Of a point that was deleted meanwhile nobody is told.
     await append(connection, [_event(c, shown[c.key]) for c in changed if c.key in shown])
     looks = [(c.key, time) for c in changes if (time := _outage_from(c))]
@@ -145,9 +156,10 @@ def _outage_from(change: Change) -> datetime | None:
 
 
 def _event(change: Change, status: Status) -> Event:
+    covered = status.state == MAINTENANCE
     body = StatusChanged(
         status=status,
-        previous_state=statuses.NUMBERS[change.before.state],
-        changed_fields=FIELDS_OF_CHANGE,
+        previous_state=MAINTENANCE if covered else statuses.NUMBERS[change.before.state],
+        changed_fields=FIELDS_UNDER_MAINTENANCE if covered else FIELDS_OF_CHANGE,
     )
     return event_of(body, status.name)

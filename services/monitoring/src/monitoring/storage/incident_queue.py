@@ -1,6 +1,6 @@
 """The points that the incident engine has yet to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from common.postgres.database import Connection
@@ -40,7 +40,7 @@ SELECT point_id, coalesce(min(from_time), $3) AS from_time
 
 
 async def append(
-    connection: Connection, keys: Sequence[PointKey], from_times: Sequence[datetime] | None = None
+    connection: Connection, keys: Collection[PointKey], from_times: Sequence[datetime] | None = None
 ) -> None:
     """Have the engine look at points once this transaction has committed.
 

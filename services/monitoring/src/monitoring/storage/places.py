@@ -23,6 +23,13 @@ SELECT point_id, display_name, kind, district_code, points.state,
  GROUP BY region_code, point_id
 """
 
+READ_SILENCES = """
+SELECT point_id, start_time, end_time
+  FROM maintenance_spans
+ WHERE region_code = $1 AND point_id = ANY ($2) AND start_time <= $3
+ ORDER BY point_id, start_time
+"""
+
 READ_LOWER = """
 SELECT wanted.point_id, coalesce(lower_time, '-infinity') AS lower_time
   FROM unnest($2::text[], $3::timestamptz[]) AS wanted (point_id, from_time)
@@ -65,6 +72,17 @@ SELECT 'PROVIDER' AS scope, provider_id AS area_id, count(DISTINCT point_id) AS 
 async def read(connection: Connection, region: str, point_ids: Collection[str]) -> list[Row]:
     """Return what points are: READ's columns; none of one that was deleted."""
     return await connection.fetch(READ, region, list(point_ids))
+
+
+async def read_silences(
+    connection: Connection, region: str, point_ids: Collection[str], now: datetime
+) -> dict[str, list[tuple[datetime, datetime]]]:
+    """Return the maintenance of points that has begun; without those that have none."""
+    rows = await connection.fetch(READ_SILENCES, region, list(point_ids), now)
+    return {
+        point_id: [(row["start_time"], row["end_time"]) for row in some]
+        for point_id, some in groupby(rows, key=lambda row: row["point_id"])
+    }
 
 
 async def read_lower(

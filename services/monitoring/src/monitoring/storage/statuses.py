@@ -1,45 +1,67 @@
-"""Statuses and intervals as messages."""
+"""Statuses and intervals as messages, with the maintenance windows that are in force."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import datetime
 
 from common.names import ids, last_id
 from common.postgres.database import Connection, Row
-from common.postgres.listing import Listed, read_page
+from common.postgres.listing import Listed
 from common.postgres.pages import Page
 from common.postgres.values import timestamp
 from smartcity.monitoring.v1 import status_pb2
 from smartcity.monitoring.v1.status_pb2 import StateInterval, Status
 
+from monitoring.domain.overlay import Piece, edges, in_force, overlaid
+from monitoring.domain.timeline import State
+from monitoring.storage import maintenance_spans
+from monitoring.storage.maintenance_windows import name_of, time_of
 from monitoring.storage.measurements import PointKey
 
 NUMBERS = {name: number for name, number in status_pb2.State.items() if number}
 
-SHOWN = """
-SELECT region_code, point_id, display_name, kind, district_code, technology,
-       coalesce(statuses.state, 'UNKNOWN') AS state, since, reason, last_time,
-       coalesce(flapping, false) AS flapping
+OF_POINTS = """
   FROM points
   LEFT JOIN statuses USING (region_code, point_id)
+  LEFT JOIN LATERAL (
+       SELECT window_id, start_time
+         FROM maintenance_spans AS span
+        WHERE span.region_code = points.region_code AND span.point_id = points.point_id
+          AND start_time <= $1 AND end_time > $1
+        ORDER BY start_time, window_id
+        LIMIT 1) AS cover ON true
+"""
+
+MEASURED = "coalesce(statuses.state, 'UNKNOWN')"
+STATE = f"CASE WHEN cover.window_id IS NULL THEN {MEASURED} ELSE 'MAINTENANCE' END"
+
+SHOWN = f"""
+SELECT region_code, point_id, display_name, kind, district_code, technology, {STATE} AS state,
+       {MEASURED} AS measured_state, since, reason, last_time,
+       coalesce(flapping, false) AS flapping, cover.window_id,
+       cover.start_time AS cover_time, (
+       SELECT title
+         FROM maintenance_windows AS named
+        WHERE named.region_code = points.region_code AND named.window_id = cover.window_id) AS title
+{OF_POINTS}
 """
 
 READ_SOME = f"""
 {SHOWN}
  WHERE (region_code, point_id) IN (
-       SELECT * FROM unnest($1::text[], $2::text[]))
+       SELECT * FROM unnest($2::text[], $3::text[]))
 """
 
-MATCHING = """
- WHERE region_code = $1
+MATCHING = f"""
+ WHERE region_code = $2
    AND points.state = 'ACTIVE'
-   AND ($2::text[] IS NULL OR coalesce(statuses.state, 'UNKNOWN') = ANY ($2))
-   AND ($3::text[] IS NULL OR kind = ANY ($3))
-   AND ($4::text IS NULL OR district_code = $4)
+   AND ($3::text[] IS NULL OR {STATE} = ANY ($3))
+   AND ($4::text[] IS NULL OR kind = ANY ($4))
+   AND ($5::text IS NULL OR district_code = $5)
 """
 
 ALL = f"""
 {SHOWN}
- WHERE region_code = $1 AND points.state = 'ACTIVE'
+ WHERE region_code = $2 AND points.state = 'ACTIVE'
  ORDER BY point_id
 """
 
@@ -48,21 +70,20 @@ SELECT resource, last_sequence
   FROM event_positions
  WHERE resource IN (
        SELECT 'regions/' || region_code || '/points/' || point_id || '/status'
-         FROM statuses
+         FROM points
         WHERE region_code = $1)
 """
 
 LIST = f"""
 {SHOWN}{MATCHING}
-   AND ($5::text IS NULL OR point_id > $5)
+   AND ($6::text IS NULL OR point_id > $6)
  ORDER BY point_id
- LIMIT $6
+ LIMIT $7
 """
 
 COUNT = f"""
-SELECT coalesce(statuses.state, 'UNKNOWN') AS state, count(*) AS points
-  FROM points
-  LEFT JOIN statuses USING (region_code, point_id)
+SELECT {STATE} AS state, count(*) AS points
+{OF_POINTS}
 {MATCHING}
  GROUP BY 1
 """
@@ -77,35 +98,49 @@ LIST_INTERVALS = f"""
 SELECT start_time, end_time, state, reason
   FROM state_intervals
 {INTERVALS_MATCHING}
-   AND ($5::timestamptz IS NULL OR start_time > $5)
+   AND ($5::timestamptz IS NULL OR end_time IS NULL OR end_time > $5)
  ORDER BY start_time
  LIMIT $6
 """
 
 COUNT_INTERVALS = f"""
-SELECT count(*)
-  FROM state_intervals
-{INTERVALS_MATCHING}
+SELECT (SELECT count(*)
+          FROM state_intervals
+{INTERVALS_MATCHING})
+     + (SELECT count(*)
+          FROM unnest($5::timestamptz[]) AS cut (cut_time)
+         WHERE ($3::timestamptz IS NULL OR cut_time > $3)
+           AND ($4::timestamptz IS NULL OR cut_time < $4)
+           AND EXISTS (
+               SELECT
+                 FROM state_intervals
+                WHERE region_code = $1 AND point_id = $2
+                  AND start_time < cut_time AND (end_time IS NULL OR end_time > cut_time)))
 """
 
 
-async def read(connection: Connection, name: str) -> Status | None:
+async def read(connection: Connection, name: str, at: datetime) -> Status | None:
     """Return the status of this name; UNKNOWN for a point that was never measured."""
-    found = await read_some(connection, [PointKey(*ids(name)[:2])])
+    found = await read_some(connection, [PointKey(*ids(name)[:2])], at)
     return next(iter(found.values()), None)
 
 
-async def read_some(connection: Connection, keys: Collection[PointKey]) -> dict[PointKey, Status]:
-    """Return the statuses of points; none of one that was deleted."""
+async def read_some(
+    connection: Connection, keys: Collection[PointKey], at: datetime
+) -> dict[PointKey, Status]:
+    """Return the statuses of points; none of one that was deleted.
+
+    `at` is the present: whether a maintenance window is in force then is shown.
+    """
     rows = await connection.fetch(
-        READ_SOME, [key.region for key in keys], [key.point_id for key in keys]
+        READ_SOME, at, [key.region for key in keys], [key.point_id for key in keys]
     )
     return {PointKey(row["region_code"], row["point_id"]): status_of(row) for row in rows}
 
 
-async def all_of(connection: Connection, region: str) -> list[Status]:
+async def all_of(connection: Connection, region: str, at: datetime) -> list[Status]:
     """Return the statuses of all active points of a region."""
-    return [status_of(row) for row in await connection.fetch(ALL, region)]
+    return [status_of(row) for row in await connection.fetch(ALL, at, region)]
 
 
 async def positions(connection: Connection, region: str) -> dict[str, int]:
@@ -115,12 +150,12 @@ async def positions(connection: Connection, region: str) -> dict[str, int]:
 
 
 async def list_page(
-    connection: Connection, request: status_pb2.ListStatusesRequest, page: Page
+    connection: Connection, request: status_pb2.ListStatusesRequest, page: Page, at: datetime
 ) -> tuple[Listed[Status], dict[str, int]]:
     """Return a page of statuses, and how many match in each state."""
     states = [status_pb2.State.Name(number) for number in request.state] or None
     district = last_id(request.district) or None
-    filters = (last_id(request.parent), states, list(request.kind) or None, district)
+    filters = (at, last_id(request.parent), states, list(request.kind) or None, district)
     rows = await connection.fetch(LIST, *filters, *page.after, page.limit)
     counts = {row["state"]: row["points"] for row in await connection.fetch(COUNT, *filters)}
     shown = [status_of(row) for row in rows[: page.size]]
@@ -128,21 +163,36 @@ async def list_page(
 
 
 async def list_intervals(
-    connection: Connection, request: status_pb2.ListStateIntervalsRequest, page: Page
+    connection: Connection, request: status_pb2.ListStateIntervalsRequest, page: Page, at: datetime
 ) -> Listed[StateInterval]:
-    """Return a page of a point's intervals, the oldest first."""
-    span = [
-        getattr(request, name).ToDatetime(UTC) if request.HasField(name) else None
-        for name in ("start_time", "end_time")
+    """Return a page of a point's intervals, the oldest first, cut where windows begin and end.
+
+    An interval gives one piece at least, so as many as the page has, and the one in whose middle
+    the page begins, are enough.
+    """
+    key, after = PointKey(*ids(request.parent)), page.after[0]
+    span = time_of(request, "start_time"), time_of(request, "end_time")
+    covers = in_force(await maintenance_spans.covers(connection, key, None, at), at)
+    rows = await connection.fetch(LIST_INTERVALS, *key, *span, after, page.limit + 1)
+    total = await connection.fetchval(COUNT_INTERVALS, *key, *span, edges(covers))
+    pieces = [
+        piece
+        for piece in overlaid(map(_measured, rows), covers)
+        if _lies_in(piece, *span) and (after is None or piece.start > after)
     ]
-    filters = (*ids(request.parent), *span)
-    return await read_page(connection, (LIST_INTERVALS, COUNT_INTERVALS), filters, page, _interval)
+    shown = [_interval(piece) for piece in pieces[: page.size]]
+    return Listed(shown, len(pieces) > page.size, total)
+
+
+def _lies_in(piece: Piece, start: datetime | None, end: datetime | None) -> bool:
+    ends_before = start is not None and piece.end is not None and piece.end <= start
+    return not ends_before and (end is None or piece.start < end)
 
 
 def status_of(row: Row) -> Status:
     """Return the message of a row of SHOWN."""
     region, point = row["region_code"], f"regions/{row['region_code']}/points/{row['point_id']}"
-    return Status(
+    status = Status(
         name=f"{point}/status",
         point=point,
         display_name=row["display_name"],
@@ -154,15 +204,28 @@ def status_of(row: Row) -> Status:
         district=f"regions/{region}/districts/{row['district_code']}",
         technology=row["technology"],
         flapping=row["flapping"],
+        measured_state=NUMBERS[row["measured_state"]],
     )
+    if row["window_id"]:
+        status.since.CopyFrom(timestamp(row["cover_time"]))
+        status.reason = f"maintenance: {row['title']}"
+        status.maintenance_window = name_of(region, row["window_id"])
+    return status
 
 
-def _interval(row: Row) -> StateInterval:
+def _measured(row: Row) -> Piece:
+    return Piece(row["start_time"], row["end_time"], State(row["state"]), row["reason"])
+
+
+def _interval(piece: Piece) -> StateInterval:
+    measured = NUMBERS[piece.measured.value]
     return StateInterval(
-        state=NUMBERS[row["state"]],
-        start_time=timestamp(row["start_time"]),
-        end_time=timestamp(row["end_time"]),
-        reason=row["reason"],
+        state=status_pb2.MAINTENANCE if piece.window else measured,
+        start_time=timestamp(piece.start),
+        end_time=timestamp(piece.end),
+        reason=piece.reason,
+        measured_state=measured,
+        maintenance_window=piece.window,
     )
 
 

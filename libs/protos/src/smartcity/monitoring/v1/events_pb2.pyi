@@ -11,6 +11,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from smartcity.monitoring.v1 import incident_pb2 as _incident_pb2
+from smartcity.monitoring.v1 import maintenance_window_pb2 as _maintenance_window_pb2
 from smartcity.monitoring.v1 import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
@@ -25,7 +26,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class StatusChanged(_message.Message):
-    """The state of a point changed, or became known to have changed by a late measurement."""
+    """The state of a point changed, or became known to have changed by a late measurement; or a maintenance
+    window began or ceased to cover it, or what is measured under one changed.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -146,3 +149,63 @@ class IncidentResolved(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IncidentResolved: _TypeAlias = IncidentResolved  # noqa: Y015
+
+@_typing.final
+class MaintenanceApproved(_message.Message):
+    """A maintenance window was approved: its points are in MAINTENANCE while it lasts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAINTENANCE_WINDOW_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def maintenance_window(self) -> _maintenance_window_pb2.MaintenanceWindow:
+        """The window as it is now."""
+
+    @_builtins.property
+    def changed_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """JSON names of the fields that changed, in alphabetical order."""
+
+    def __init__(
+        self,
+        *,
+        maintenance_window: _maintenance_window_pb2.MaintenanceWindow | None = ...,
+        changed_fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["maintenance_window", b"maintenance_window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_fields", b"changed_fields", "maintenance_window", b"maintenance_window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MaintenanceApproved: _TypeAlias = MaintenanceApproved  # noqa: Y015
+
+@_typing.final
+class MaintenanceCancelled(_message.Message):
+    """A maintenance window was cancelled: before anybody decided, before it began, or while it lasted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAINTENANCE_WINDOW_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def maintenance_window(self) -> _maintenance_window_pb2.MaintenanceWindow:
+        """The window as it is now."""
+
+    @_builtins.property
+    def changed_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """JSON names of the fields that changed, in alphabetical order."""
+
+    def __init__(
+        self,
+        *,
+        maintenance_window: _maintenance_window_pb2.MaintenanceWindow | None = ...,
+        changed_fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["maintenance_window", b"maintenance_window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_fields", b"changed_fields", "maintenance_window", b"maintenance_window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MaintenanceCancelled: _TypeAlias = MaintenanceCancelled  # noqa: Y015

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from smartcity.monitoring.v1 import incident_pb2 as smartcity_dot_monitoring_dot_v1_dot_incident__pb2
+from smartcity.monitoring.v1 import maintenance_window_pb2 as smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2
 from smartcity.monitoring.v1 import measurement_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__pb2
 from smartcity.monitoring.v1 import status_pb2 as smartcity_dot_monitoring_dot_v1_dot_status__pb2
 
@@ -101,6 +102,41 @@ class MonitoringServiceStub:
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
                 _registered_method=True)
+        self.GetMaintenanceWindow = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/GetMaintenanceWindow',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.GetMaintenanceWindowRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+                _registered_method=True)
+        self.ListMaintenanceWindows = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListMaintenanceWindows',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.ListMaintenanceWindowsRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.ListMaintenanceWindowsResponse.FromString,
+                _registered_method=True)
+        self.CreateMaintenanceWindow = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/CreateMaintenanceWindow',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.CreateMaintenanceWindowRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+                _registered_method=True)
+        self.UpdateMaintenanceWindow = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/UpdateMaintenanceWindow',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.UpdateMaintenanceWindowRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+                _registered_method=True)
+        self.ApproveMaintenanceWindow = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ApproveMaintenanceWindow',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.ApproveMaintenanceWindowRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+                _registered_method=True)
+        self.RejectMaintenanceWindow = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/RejectMaintenanceWindow',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.RejectMaintenanceWindowRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+                _registered_method=True)
+        self.CancelMaintenanceWindow = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/CancelMaintenanceWindow',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.CancelMaintenanceWindowRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+                _registered_method=True)
 
 
 class MonitoringServiceServicer:
@@ -196,6 +232,55 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMaintenanceWindow(self, request, context):
+        """Returns a maintenance window.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMaintenanceWindows(self, request, context):
+        """Lists the maintenance windows of a region.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateMaintenanceWindow(self, request, context):
+        """Requests a maintenance window. It has no effect until somebody else approves it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateMaintenanceWindow(self, request, context):
+        """Changes fields of a maintenance window that is REQUESTED; only who requested it may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveMaintenanceWindow(self, request, context):
+        """Approves a maintenance window. Nobody approves what they requested themselves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectMaintenanceWindow(self, request, context):
+        """Rejects a maintenance window.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelMaintenanceWindow(self, request, context):
+        """Cancels a maintenance window. One that lasts ends now; what it has covered stays covered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MonitoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -258,6 +343,41 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.ResolveIncident,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.SerializeToString,
+            ),
+            'GetMaintenanceWindow': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMaintenanceWindow,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.GetMaintenanceWindowRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.SerializeToString,
+            ),
+            'ListMaintenanceWindows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMaintenanceWindows,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.ListMaintenanceWindowsRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.ListMaintenanceWindowsResponse.SerializeToString,
+            ),
+            'CreateMaintenanceWindow': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateMaintenanceWindow,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.CreateMaintenanceWindowRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.SerializeToString,
+            ),
+            'UpdateMaintenanceWindow': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMaintenanceWindow,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.UpdateMaintenanceWindowRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.SerializeToString,
+            ),
+            'ApproveMaintenanceWindow': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveMaintenanceWindow,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.ApproveMaintenanceWindowRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.SerializeToString,
+            ),
+            'RejectMaintenanceWindow': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectMaintenanceWindow,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.RejectMaintenanceWindowRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.SerializeToString,
+            ),
+            'CancelMaintenanceWindow': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelMaintenanceWindow,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.CancelMaintenanceWindowRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -589,6 +709,195 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/ResolveIncident',
             smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMaintenanceWindow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/GetMaintenanceWindow',
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.GetMaintenanceWindowRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMaintenanceWindows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListMaintenanceWindows',
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.ListMaintenanceWindowsRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.ListMaintenanceWindowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateMaintenanceWindow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/CreateMaintenanceWindow',
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.CreateMaintenanceWindowRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMaintenanceWindow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/UpdateMaintenanceWindow',
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.UpdateMaintenanceWindowRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveMaintenanceWindow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ApproveMaintenanceWindow',
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.ApproveMaintenanceWindowRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectMaintenanceWindow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/RejectMaintenanceWindow',
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.RejectMaintenanceWindowRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelMaintenanceWindow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/CancelMaintenanceWindow',
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.CancelMaintenanceWindowRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ Whether it works."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from smartcity.monitoring.v1 import incident_pb2 as _incident_pb2
+from smartcity.monitoring.v1 import maintenance_window_pb2 as _maintenance_window_pb2
 from smartcity.monitoring.v1 import measurement_pb2 as _measurement_pb2
 from smartcity.monitoring.v1 import status_pb2 as _status_pb2
 import abc as _abc_1
@@ -66,6 +67,20 @@ class MonitoringServiceStub:
     """Says what led to an incident and who answers for it."""
     ResolveIncident: _grpc.UnaryUnaryMultiCallable[_incident_pb2.ResolveIncidentRequest, _incident_pb2.Incident]
     """Ends an incident by hand."""
+    GetMaintenanceWindow: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.GetMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]
+    """Returns a maintenance window."""
+    ListMaintenanceWindows: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.ListMaintenanceWindowsRequest, _maintenance_window_pb2.ListMaintenanceWindowsResponse]
+    """Lists the maintenance windows of a region."""
+    CreateMaintenanceWindow: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.CreateMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]
+    """Requests a maintenance window. It has no effect until somebody else approves it."""
+    UpdateMaintenanceWindow: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.UpdateMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]
+    """Changes fields of a maintenance window that is REQUESTED; only who requested it may."""
+    ApproveMaintenanceWindow: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.ApproveMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]
+    """Approves a maintenance window. Nobody approves what they requested themselves."""
+    RejectMaintenanceWindow: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.RejectMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]
+    """Rejects a maintenance window."""
+    CancelMaintenanceWindow: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.CancelMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]
+    """Cancels a maintenance window. One that lasts ends now; what it has covered stays covered."""
 
 @_typing.type_check_only
 class MonitoringServiceAsyncStub(MonitoringServiceStub):
@@ -103,6 +118,20 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Says what led to an incident and who answers for it."""
     ResolveIncident: _aio.UnaryUnaryMultiCallable[_incident_pb2.ResolveIncidentRequest, _incident_pb2.Incident]  # type: ignore[assignment]
     """Ends an incident by hand."""
+    GetMaintenanceWindow: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.GetMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]  # type: ignore[assignment]
+    """Returns a maintenance window."""
+    ListMaintenanceWindows: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.ListMaintenanceWindowsRequest, _maintenance_window_pb2.ListMaintenanceWindowsResponse]  # type: ignore[assignment]
+    """Lists the maintenance windows of a region."""
+    CreateMaintenanceWindow: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.CreateMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]  # type: ignore[assignment]
+    """Requests a maintenance window. It has no effect until somebody else approves it."""
+    UpdateMaintenanceWindow: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.UpdateMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]  # type: ignore[assignment]
+    """Changes fields of a maintenance window that is REQUESTED; only who requested it may."""
+    ApproveMaintenanceWindow: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.ApproveMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]  # type: ignore[assignment]
+    """Approves a maintenance window. Nobody approves what they requested themselves."""
+    RejectMaintenanceWindow: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.RejectMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]  # type: ignore[assignment]
+    """Rejects a maintenance window."""
+    CancelMaintenanceWindow: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.CancelMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]  # type: ignore[assignment]
+    """Cancels a maintenance window. One that lasts ends now; what it has covered stays covered."""
 
 class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Monitoring: measurements of points and the state that they show.
@@ -209,5 +238,61 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_incident_pb2.Incident, _abc.Awaitable[_incident_pb2.Incident]]:
         """Ends an incident by hand."""
+
+    @_abc_1.abstractmethod
+    def GetMaintenanceWindow(
+        self,
+        request: _maintenance_window_pb2.GetMaintenanceWindowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_window_pb2.MaintenanceWindow, _abc.Awaitable[_maintenance_window_pb2.MaintenanceWindow]]:
+        """Returns a maintenance window."""
+
+    @_abc_1.abstractmethod
+    def ListMaintenanceWindows(
+        self,
+        request: _maintenance_window_pb2.ListMaintenanceWindowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_window_pb2.ListMaintenanceWindowsResponse, _abc.Awaitable[_maintenance_window_pb2.ListMaintenanceWindowsResponse]]:
+        """Lists the maintenance windows of a region."""
+
+    @_abc_1.abstractmethod
+    def CreateMaintenanceWindow(
+        self,
+        request: _maintenance_window_pb2.CreateMaintenanceWindowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_window_pb2.MaintenanceWindow, _abc.Awaitable[_maintenance_window_pb2.MaintenanceWindow]]:
+        """Requests a maintenance window. It has no effect until somebody else approves it."""
+
+    @_abc_1.abstractmethod
+    def UpdateMaintenanceWindow(
+        self,
+        request: _maintenance_window_pb2.UpdateMaintenanceWindowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_window_pb2.MaintenanceWindow, _abc.Awaitable[_maintenance_window_pb2.MaintenanceWindow]]:
+        """Changes fields of a maintenance window that is REQUESTED; only who requested it may."""
+
+    @_abc_1.abstractmethod
+    def ApproveMaintenanceWindow(
+        self,
+        request: _maintenance_window_pb2.ApproveMaintenanceWindowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_window_pb2.MaintenanceWindow, _abc.Awaitable[_maintenance_window_pb2.MaintenanceWindow]]:
+        """Approves a maintenance window. Nobody approves what they requested themselves."""
+
+    @_abc_1.abstractmethod
+    def RejectMaintenanceWindow(
+        self,
+        request: _maintenance_window_pb2.RejectMaintenanceWindowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_window_pb2.MaintenanceWindow, _abc.Awaitable[_maintenance_window_pb2.MaintenanceWindow]]:
+        """Rejects a maintenance window."""
+
+    @_abc_1.abstractmethod
+    def CancelMaintenanceWindow(
+        self,
+        request: _maintenance_window_pb2.CancelMaintenanceWindowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_window_pb2.MaintenanceWindow, _abc.Awaitable[_maintenance_window_pb2.MaintenanceWindow]]:
+        """Cancels a maintenance window. One that lasts ends now; what it has covered stays covered."""
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smartcity/monitoring/v1/status.proto\x12\x17smartcity.monitoring.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x02\n\x06Status\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\r\n\x05point\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x1e.smartcity.monitoring.v1.State\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x39\n\x15last_measurement_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x08 \x01(\t\x12\x10\n\x08\x64istrict\x18\t \x01(\t\x12\x12\n\ntechnology\x18\n \x01(\t\x12\x10\n\x08\x66lapping\x18\x0c \x01(\x08\"\xac\x01\n\rStateInterval\x12-\n\x05state\x18\x01 \x01(\x0e\x32\x1e.smartcity.monitoring.v1.State\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"s\n\x10GetStatusRequest\x12_\n\x04name\x18\x01 \x01(\tBQ\xbaHNrL2J^regions/[0-9]{2}\\.[0-9]{2}/points/[A-Za-z0-9][A-Za-z0-9._-]{0,62}/status$\"\xcf\x02\n\x13ListStatusesRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^regions/[0-9]{2}\\.[0-9]{2}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12>\n\x05state\x18\x04 \x03(\x0e\x32\x1e.smartcity.monitoring.v1.StateB\x0f\xbaH\x0c\x92\x01\t\"\x07\x82\x01\x04\x10\x01 \x00\x12(\n\x04kind\x18\x05 \x03(\tB\x1a\xbaH\x17\x92\x01\x14\"\x12r\x10\x32\x0e^[A-Z_]{1,40}$\x12_\n\x08\x64istrict\x18\x06 \x01(\tBM\xbaHJrE2C^regions/[0-9]{2}\\.[0-9]{2}/districts/[0-9]{2}\\.[0-9]{2}\\.[0-9]{2}$\xd8\x01\x01\"\xf0\x01\n\x14ListStatusesResponse\x12\x31\n\x08statuses\x18\x01 \x03(\x0b\x32\x1f.smartcity.monitoring.v1.Status\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12I\n\x06\x63ounts\x18\x04 \x03(\x0b\x32\x39.smartcity.monitoring.v1.ListStatusesResponse.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"k\n\x14WatchStatusesRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^regions/[0-9]{2}\\.[0-9]{2}$\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"u\n\x15WatchStatusesResponse\x12\x31\n\x08statuses\x18\x01 \x03(\x0b\x32\x1f.smartcity.monitoring.v1.Status\x12\x13\n\x0bis_snapshot\x18\x02 \x01(\x08\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\x8f\x02\n\x19ListStateIntervalsRequest\x12Z\n\x06parent\x18\x01 \x01(\tBJ\xbaHGrE2C^regions/[0-9]{2}\\.[0-9]{2}/points/[A-Za-z0-9][A-Za-z0-9._-]{0,62}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x01\n\x1aListStateIntervalsResponse\x12?\n\x0fstate_intervals\x18\x01 \x03(\x0b\x32&.smartcity.monitoring.v1.StateInterval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05*K\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x0c\n\x08\x44\x45GRADED\x10\x02\x12\x08\n\x04\x44OWN\x10\x03\x12\x0b\n\x07UNKNOWN\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smartcity/monitoring/v1/status.proto\x12\x17smartcity.monitoring.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x03\n\x06Status\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\r\n\x05point\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x1e.smartcity.monitoring.v1.State\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x39\n\x15last_measurement_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x08 \x01(\t\x12\x10\n\x08\x64istrict\x18\t \x01(\t\x12\x12\n\ntechnology\x18\n \x01(\t\x12\x10\n\x08\x66lapping\x18\r \x01(\x08\x12\x36\n\x0emeasured_state\x18\x0b \x01(\x0e\x32\x1e.smartcity.monitoring.v1.State\x12\x1a\n\x12maintenance_window\x18\x0c \x01(\t\"\x80\x02\n\rStateInterval\x12-\n\x05state\x18\x01 \x01(\x0e\x32\x1e.smartcity.monitoring.v1.State\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x36\n\x0emeasured_state\x18\x05 \x01(\x0e\x32\x1e.smartcity.monitoring.v1.State\x12\x1a\n\x12maintenance_window\x18\x06 \x01(\t\"s\n\x10GetStatusRequest\x12_\n\x04name\x18\x01 \x01(\tBQ\xbaHNrL2J^regions/[0-9]{2}\\.[0-9]{2}/points/[A-Za-z0-9][A-Za-z0-9._-]{0,62}/status$\"\xcf\x02\n\x13ListStatusesRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^regions/[0-9]{2}\\.[0-9]{2}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12>\n\x05state\x18\x04 \x03(\x0e\x32\x1e.smartcity.monitoring.v1.StateB\x0f\xbaH\x0c\x92\x01\t\"\x07\x82\x01\x04\x10\x01 \x00\x12(\n\x04kind\x18\x05 \x03(\tB\x1a\xbaH\x17\x92\x01\x14\"\x12r\x10\x32\x0e^[A-Z_]{1,40}$\x12_\n\x08\x64istrict\x18\x06 \x01(\tBM\xbaHJrE2C^regions/[0-9]{2}\\.[0-9]{2}/districts/[0-9]{2}\\.[0-9]{2}\\.[0-9]{2}$\xd8\x01\x01\"\xf0\x01\n\x14ListStatusesResponse\x12\x31\n\x08statuses\x18\x01 \x03(\x0b\x32\x1f.smartcity.monitoring.v1.Status\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x12I\n\x06\x63ounts\x18\x04 \x03(\x0b\x32\x39.smartcity.monitoring.v1.ListStatusesResponse.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"k\n\x14WatchStatusesRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^regions/[0-9]{2}\\.[0-9]{2}$\x12\x1e\n\x0cresume_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"u\n\x15WatchStatusesResponse\x12\x31\n\x08statuses\x18\x01 \x03(\x0b\x32\x1f.smartcity.monitoring.v1.Status\x12\x13\n\x0bis_snapshot\x18\x02 \x01(\x08\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\x8f\x02\n\x19ListStateIntervalsRequest\x12Z\n\x06parent\x18\x01 \x01(\tBJ\xbaHGrE2C^regions/[0-9]{2}\\.[0-9]{2}/points/[A-Za-z0-9][A-Za-z0-9._-]{0,62}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x01\n\x1aListStateIntervalsResponse\x12?\n\x0fstate_intervals\x18\x01 \x03(\x0b\x32&.smartcity.monitoring.v1.StateInterval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05*\\\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x0c\n\x08\x44\x45GRADED\x10\x02\x12\x08\n\x04\x44OWN\x10\x03\x12\x0b\n\x07UNKNOWN\x10\x04\x12\x0f\n\x0bMAINTENANCE\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,26 +62,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSTATEINTERVALSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTSTATEINTERVALSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTSTATEINTERVALSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
-  _globals['_STATE']._serialized_start=1979
-  _globals['_STATE']._serialized_end=2054
+  _globals['_STATE']._serialized_start=2147
+  _globals['_STATE']._serialized_end=2239
   _globals['_STATUS']._serialized_start=161
-  _globals['_STATUS']._serialized_end=461
-  _globals['_STATEINTERVAL']._serialized_start=464
-  _globals['_STATEINTERVAL']._serialized_end=636
-  _globals['_GETSTATUSREQUEST']._serialized_start=638
-  _globals['_GETSTATUSREQUEST']._serialized_end=753
-  _globals['_LISTSTATUSESREQUEST']._serialized_start=756
-  _globals['_LISTSTATUSESREQUEST']._serialized_end=1091
-  _globals['_LISTSTATUSESRESPONSE']._serialized_start=1094
-  _globals['_LISTSTATUSESRESPONSE']._serialized_end=1334
-  _globals['_LISTSTATUSESRESPONSE_COUNTSENTRY']._serialized_start=1289
-  _globals['_LISTSTATUSESRESPONSE_COUNTSENTRY']._serialized_end=1334
-  _globals['_WATCHSTATUSESREQUEST']._serialized_start=1336
-  _globals['_WATCHSTATUSESREQUEST']._serialized_end=1443
-  _globals['_WATCHSTATUSESRESPONSE']._serialized_start=1445
-  _globals['_WATCHSTATUSESRESPONSE']._serialized_end=1562
-  _globals['_LISTSTATEINTERVALSREQUEST']._serialized_start=1565
-  _globals['_LISTSTATEINTERVALSREQUEST']._serialized_end=1836
-  _globals['_LISTSTATEINTERVALSRESPONSE']._serialized_start=1839
-  _globals['_LISTSTATEINTERVALSRESPONSE']._serialized_end=1977
+  _globals['_STATUS']._serialized_end=545
+  _globals['_STATEINTERVAL']._serialized_start=548
+  _globals['_STATEINTERVAL']._serialized_end=804
+  _globals['_GETSTATUSREQUEST']._serialized_start=806
+  _globals['_GETSTATUSREQUEST']._serialized_end=921
+  _globals['_LISTSTATUSESREQUEST']._serialized_start=924
+  _globals['_LISTSTATUSESREQUEST']._serialized_end=1259
+  _globals['_LISTSTATUSESRESPONSE']._serialized_start=1262
+  _globals['_LISTSTATUSESRESPONSE']._serialized_end=1502
+  _globals['_LISTSTATUSESRESPONSE_COUNTSENTRY']._serialized_start=1457
+  _globals['_LISTSTATUSESRESPONSE_COUNTSENTRY']._serialized_end=1502
+  _globals['_WATCHSTATUSESREQUEST']._serialized_start=1504
+  _globals['_WATCHSTATUSESREQUEST']._serialized_end=1611
+  _globals['_WATCHSTATUSESRESPONSE']._serialized_start=1613
+  _globals['_WATCHSTATUSESRESPONSE']._serialized_end=1730
+  _globals['_LISTSTATEINTERVALSREQUEST']._serialized_start=1733
+  _globals['_LISTSTATEINTERVALSREQUEST']._serialized_end=2004
+  _globals['_LISTSTATEINTERVALSRESPONSE']._serialized_start=2007
+  _globals['_LISTSTATEINTERVALSRESPONSE']._serialized_end=2145
 # @@protoc_insertion_point(module_scope)

@@ -36,6 +36,8 @@ class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_State.ValueType
     """It does not answer."""
     UNKNOWN: _State.ValueType  # 4
     """Nobody has measured it lately: neither up nor down."""
+    MAINTENANCE: _State.ValueType  # 5
+    """An approved maintenance window covers it; `measured_state` says what the measurements show."""
 
 class State(_State, metaclass=_StateEnumTypeWrapper):
     """How a point's line is."""
@@ -50,6 +52,8 @@ DOWN: State.ValueType  # 3
 """It does not answer."""
 UNKNOWN: State.ValueType  # 4
 """Nobody has measured it lately: neither up nor down."""
+MAINTENANCE: State.ValueType  # 5
+"""An approved maintenance window covers it; `measured_state` says what the measurements show."""
 Global___State: _TypeAlias = State  # noqa: Y015
 
 @_typing.final
@@ -69,6 +73,8 @@ class Status(_message.Message):
     DISTRICT_FIELD_NUMBER: _builtins.int
     TECHNOLOGY_FIELD_NUMBER: _builtins.int
     FLAPPING_FIELD_NUMBER: _builtins.int
+    MEASURED_STATE_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_WINDOW_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`regions/{region}/points/{point}/status`."""
     point: _builtins.str
@@ -78,7 +84,7 @@ class Status(_message.Message):
     state: Global___State.ValueType
     """The state."""
     reason: _builtins.str
-    """What led to it, for people, for example `3 measurements without an answer`."""
+    """What led to it, for people, for example `3 measurements without an answer`, or the window's title."""
     kind: _builtins.str
     """The point's kind, as in the inventory."""
     district: _builtins.str
@@ -89,9 +95,15 @@ class Status(_message.Message):
     """Whether its measurements turn so often that no state lasts: more than 30 % of the last twenty differed
     from the one before, later ones counting more, and since then never less than 25 %.
     """
+    measured_state: Global___State.ValueType
+    """What the measurements show, never MAINTENANCE; the same as `state` outside of maintenance windows."""
+    maintenance_window: _builtins.str
+    """The window of state MAINTENANCE, of several the one that covers the point longest; empty in other states."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
-        """Since when, UTC: the first measurement of those that led to it. Absent before any measurement."""
+        """Since when, UTC: the first measurement of those that led to it; of MAINTENANCE: since when the window
+        that is named covers the point. Absent before any measurement.
+        """
 
     @_builtins.property
     def last_measurement_time(self) -> _timestamp_pb2.Timestamp:
@@ -111,10 +123,12 @@ class Status(_message.Message):
         district: _builtins.str = ...,
         technology: _builtins.str = ...,
         flapping: _builtins.bool = ...,
+        measured_state: Global___State.ValueType = ...,
+        maintenance_window: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_measurement_time", b"last_measurement_time", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "district", b"district", "flapping", b"flapping", "kind", b"kind", "last_measurement_time", b"last_measurement_time", "name", b"name", "point", b"point", "reason", b"reason", "since", b"since", "state", b"state", "technology", b"technology"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "district", b"district", "flapping", b"flapping", "kind", b"kind", "last_measurement_time", b"last_measurement_time", "maintenance_window", b"maintenance_window", "measured_state", b"measured_state", "name", b"name", "point", b"point", "reason", b"reason", "since", b"since", "state", b"state", "technology", b"technology"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -122,7 +136,7 @@ Global___Status: _TypeAlias = Status  # noqa: Y015
 
 @_typing.final
 class StateInterval(_message.Message):
-    """A span of time in which a point's state was the same."""
+    """A span of time in which a point's state, what was measured and the maintenance window were the same."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -130,10 +144,16 @@ class StateInterval(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    MEASURED_STATE_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_WINDOW_FIELD_NUMBER: _builtins.int
     state: Global___State.ValueType
     """The state."""
     reason: _builtins.str
-    """What led to it."""
+    """What led to what was measured."""
+    measured_state: Global___State.ValueType
+    """What the measurements showed, never MAINTENANCE."""
+    maintenance_window: _builtins.str
+    """The window of state MAINTENANCE; empty in other states."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The begin, which belongs to it, UTC."""
@@ -149,10 +169,12 @@ class StateInterval(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
+        measured_state: Global___State.ValueType = ...,
+        maintenance_window: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "maintenance_window", b"maintenance_window", "measured_state", b"measured_state", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
