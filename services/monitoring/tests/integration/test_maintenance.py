@@ -26,7 +26,7 @@ from monitoring.operations.turn_maintenance import run_maintenance, turn_windows
 from monitoring.operations.write_measurements import write_measurements
 from monitoring.storage import places
 from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
-from smartcity.monitoring.v1 import maintenance_window_pb2, status_pb2
+from smartcity.monitoring.v1 import change_pb2, maintenance_window_pb2, status_pb2
 from smartcity.monitoring.v1.events_pb2 import (
     MaintenanceApproved,
     MaintenanceCancelled,
@@ -687,15 +687,15 @@ async def test_the_history_says_who_silenced_what_and_others_are_told(
 ) -> None:
     await approved(monitoring, window(10, 20))
     await cancel(monitoring)
-    history = await rows(
-        monitoring, "SELECT action, actor, grant_held, resource FROM changes ORDER BY change_id"
+    history = await monitoring.stub.ListChanges(
+        change_pb2.ListChangesRequest(name=f"{REGION}/maintenanceWindows/w")
     )
-    name, grant = f"{REGION}/maintenanceWindows/w", "64.01/operator"
-    assert history == [
-        ("create", "siti", grant, name),
-        ("approve", "budi", grant, name),
-        ("cancel", "siti", grant, name),
+    assert [(change.action, change.actor, change.grant) for change in history.changes] == [
+        ("cancel", "siti", "64.01/operator"),
+        ("approve", "budi", "64.01/operator"),
+        ("create", "siti", "64.01/operator"),
     ]
+    assert history.changes[0].after["explanation"] == "hujan"
     bodies = await rows(
         monitoring,
         "SELECT body FROM outbox WHERE resource LIKE '%/maintenanceWindows/w' ORDER BY sequence",

@@ -1,9 +1,7 @@
 """The servicer of `InventoryService`: the methods of every resource together."""
 
 import grpc
-from common.errors import ResourceMissing
-from common.postgres import history
-from common.postgres.pages import Page
+from common.rpc.changes import list_changes
 from common.rpc.interceptor import Context
 from common.rpc.server import Published
 from smartcity.inventory.v1 import change_pb2, inventory_service_pb2, inventory_service_pb2_grpc
@@ -41,16 +39,7 @@ class InventoryServicer(
         self, request: change_pb2.ListChangesRequest, _: Context
     ) -> change_pb2.ListChangesResponse:
         """List the history of a resource."""
-        page = Page(request, key=(int,))
-        async with self.needs.database.read() as connection:
-            listed, last = await history.list_page(connection, request.name, page)
-        if not listed.total:
-            raise ResourceMissing(request.name)
-        return change_pb2.ListChangesResponse(
-            changes=listed.items,
-            next_page_token=page.token(str(last)) if listed.more else "",
-            total_size=listed.total,
-        )
+        return await list_changes(self.needs.database, request, change_pb2.ListChangesResponse)
 
 
 def published(needs: Dependencies) -> Published:

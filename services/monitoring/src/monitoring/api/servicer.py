@@ -1,8 +1,10 @@
 """The servicer of `MonitoringService`: the methods of every resource together."""
 
 import grpc
+from common.rpc.changes import list_changes
+from common.rpc.interceptor import Context
 from common.rpc.server import Published
-from smartcity.monitoring.v1 import monitoring_service_pb2, monitoring_service_pb2_grpc
+from smartcity.monitoring.v1 import change_pb2, monitoring_service_pb2, monitoring_service_pb2_grpc
 
 from monitoring.api.incidents import IncidentMethods
 from monitoring.api.maintenance_windows import MaintenanceWindowMethods
@@ -29,6 +31,12 @@ class MonitoringServicer(
 
     def __init__(self, needs: Dependencies) -> None:
         self.needs = needs
+
+    async def ListChanges(
+        self, request: change_pb2.ListChangesRequest, _: Context
+    ) -> change_pb2.ListChangesResponse:
+        """List the history of a resource."""
+        return await list_changes(self.needs.database, request, change_pb2.ListChangesResponse)
 
 
 def published(needs: Dependencies) -> Published:

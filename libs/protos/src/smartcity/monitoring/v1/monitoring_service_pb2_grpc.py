@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from smartcity.monitoring.v1 import change_pb2 as smartcity_dot_monitoring_dot_v1_dot_change__pb2
 from smartcity.monitoring.v1 import incident_pb2 as smartcity_dot_monitoring_dot_v1_dot_incident__pb2
 from smartcity.monitoring.v1 import maintenance_window_pb2 as smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2
 from smartcity.monitoring.v1 import measurement_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__pb2
@@ -136,6 +137,11 @@ class MonitoringServiceStub:
                 '/smartcity.monitoring.v1.MonitoringService/CancelMaintenanceWindow',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.CancelMaintenanceWindowRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+                _registered_method=True)
+        self.ListChanges = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListChanges',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_change__pb2.ListChangesRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_change__pb2.ListChangesResponse.FromString,
                 _registered_method=True)
 
 
@@ -281,6 +287,13 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListChanges(self, request, context):
+        """Lists the history of a maintenance window.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MonitoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -378,6 +391,11 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.CancelMaintenanceWindow,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.CancelMaintenanceWindowRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.SerializeToString,
+            ),
+            'ListChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChanges,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_change__pb2.ListChangesRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_change__pb2.ListChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -898,6 +916,33 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/CancelMaintenanceWindow',
             smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.CancelMaintenanceWindowRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2.MaintenanceWindow.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListChanges',
+            smartcity_dot_monitoring_dot_v1_dot_change__pb2.ListChangesRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_change__pb2.ListChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

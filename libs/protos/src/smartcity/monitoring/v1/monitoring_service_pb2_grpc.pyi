@@ -5,6 +5,7 @@ Whether it works."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from smartcity.monitoring.v1 import change_pb2 as _change_pb2
 from smartcity.monitoring.v1 import incident_pb2 as _incident_pb2
 from smartcity.monitoring.v1 import maintenance_window_pb2 as _maintenance_window_pb2
 from smartcity.monitoring.v1 import measurement_pb2 as _measurement_pb2
@@ -81,6 +82,8 @@ class MonitoringServiceStub:
     """Rejects a maintenance window."""
     CancelMaintenanceWindow: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.CancelMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]
     """Cancels a maintenance window. One that lasts ends now; what it has covered stays covered."""
+    ListChanges: _grpc.UnaryUnaryMultiCallable[_change_pb2.ListChangesRequest, _change_pb2.ListChangesResponse]
+    """Lists the history of a maintenance window."""
 
 @_typing.type_check_only
 class MonitoringServiceAsyncStub(MonitoringServiceStub):
@@ -132,6 +135,8 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Rejects a maintenance window."""
     CancelMaintenanceWindow: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.CancelMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]  # type: ignore[assignment]
     """Cancels a maintenance window. One that lasts ends now; what it has covered stays covered."""
+    ListChanges: _aio.UnaryUnaryMultiCallable[_change_pb2.ListChangesRequest, _change_pb2.ListChangesResponse]  # type: ignore[assignment]
+    """Lists the history of a maintenance window."""
 
 class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Monitoring: measurements of points and the state that they show.
@@ -294,5 +299,13 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_maintenance_window_pb2.MaintenanceWindow, _abc.Awaitable[_maintenance_window_pb2.MaintenanceWindow]]:
         """Cancels a maintenance window. One that lasts ends now; what it has covered stays covered."""
+
+    @_abc_1.abstractmethod
+    def ListChanges(
+        self,
+        request: _change_pb2.ListChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_change_pb2.ListChangesResponse, _abc.Awaitable[_change_pb2.ListChangesResponse]]:
+        """Lists the history of a maintenance window."""
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
