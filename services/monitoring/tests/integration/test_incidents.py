@@ -13,7 +13,7 @@ from common.events.event import event_of
 from common.postgres.history import verify
 from common.rpc.refusals import refusal_of
 from devstack.waiting import until
-from monitoring.events.circuits import keep_circuit
+from monitoring.events.circuits import follow_circuits
 from monitoring.events.points import keep_point
 from monitoring.operations.follow_outages import follow_outages
 from monitoring.operations.run_incidents import follow_all, look_again
@@ -23,6 +23,7 @@ from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.events_pb2 import CircuitChanged, PointSuspended
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.monitoring.v1 import incident_pb2
+from smartcity.monitoring.v1.check_pb2 import Check
 from smartcity.monitoring.v1.incident_pb2 import Incident
 
 EVENTS = """
@@ -140,12 +141,13 @@ async def test_many_points_of_a_district_become_one_incident_with_parts(
 
 
 async def test_a_provider_that_fails_everywhere_is_one_incident(monitoring: Monitoring) -> None:
+    follow = follow_circuits(Check(), monitoring.clock)
     for number in range(20):
         name = f"{REGION}/points/P-{number}/circuits/main"
         circuit = Circuit(name=name, provider=f"{REGION}/providers/telkom")
         event = event_of(CircuitChanged(circuit=circuit), name).numbered(1)
         async with monitoring.database.transaction() as connection:
-            await keep_circuit(connection, event)
+            await follow(connection, event)
     await see(monitoring, "gsss", *range(20))
     await follow_all(monitoring.needs)
     (top,) = await listed(monitoring, top_level=True)

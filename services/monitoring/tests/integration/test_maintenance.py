@@ -11,6 +11,7 @@ import pytest
 from common.caller import CALLER, Caller
 from common.errors import FieldsInvalid, ServiceError
 from devstack.waiting import until
+from monitoring.domain.partitions import partition_of
 from monitoring.domain.window_states import (
     MaintenanceOver,
     MaintenanceStateWrong,
@@ -20,7 +21,6 @@ from monitoring.domain.window_states import (
 from monitoring.operations import turn_maintenance
 from monitoring.operations.decide_maintenance import decide_maintenance
 from monitoring.operations.dependencies import utc_now
-from monitoring.operations.report_measurements import partition_of
 from monitoring.operations.request_maintenance import change_request, request_maintenance
 from monitoring.operations.turn_maintenance import run_maintenance, turn_windows
 from monitoring.operations.write_measurements import write_measurements

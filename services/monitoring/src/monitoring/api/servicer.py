@@ -6,6 +6,7 @@ from common.rpc.interceptor import Context
 from common.rpc.server import Published
 from smartcity.monitoring.v1 import change_pb2, monitoring_service_pb2, monitoring_service_pb2_grpc
 
+from monitoring.api.checks import CheckMethods
 from monitoring.api.incidents import IncidentMethods
 from monitoring.api.maintenance_windows import MaintenanceWindowMethods
 from monitoring.api.measurements import MeasurementMethods
@@ -14,7 +15,13 @@ from monitoring.operations.dependencies import Dependencies
 
 SERVICE = monitoring_service_pb2.DESCRIPTOR.services_by_name["MonitoringService"].full_name
 CHECKED_BY_OPERATION = frozenset(
-    {"ReportMeasurements", "CreateMaintenanceWindow", "UpdateMaintenanceWindow"}
+    {
+        "ReportMeasurements",
+        "CreateCheck",
+        "UpdateCheck",
+        "CreateMaintenanceWindow",
+        "UpdateMaintenanceWindow",
+    }
 )
 """Their operations check the proto's rules themselves, together with their own."""
 ENDLESS = frozenset({"WatchStatuses"})
@@ -22,6 +29,7 @@ ENDLESS = frozenset({"WatchStatuses"})
 
 class MonitoringServicer(
     IncidentMethods,
+    CheckMethods,
     MeasurementMethods,
     StatusMethods,
     MaintenanceWindowMethods,

@@ -1,20 +1,30 @@
-"""Whose lines a point has, as the inventory's events tell it."""
+"""The inventory's circuits: whose lines a point has, and where they are probed."""
 
-from common.events.consumer import Interest
+from collections.abc import Callable
+from datetime import datetime
+
+from common.events.consumer import Handle, Interest
 from common.events.event import Event, type_of
 from common.postgres.database import Connection
 from smartcity.inventory.v1.events_pb2 import CircuitChanged
+from smartcity.monitoring.v1.check_pb2 import Check
 
+from monitoring.operations.derive_check import derive_check
 from monitoring.storage import circuits
 
 INTEREST = Interest("monitoring-circuits", "INVENTORY", ("smartcity.*.inventory.circuit.>",))
-TYPE = type_of(CircuitChanged.DESCRIPTOR)
+CHANGED = type_of(CircuitChanged.DESCRIPTOR)
 
 
-async def keep_circuit(connection: Connection, event: Event) -> None:
-    """Keep the circuit that an event carries as it is after it."""
-    if event.type != TYPE:
-        return  # a kind of event that this release does not know yet
-    told = CircuitChanged.FromString(event.body)
-    change = circuits.forget if told.deleted else circuits.store
-    await change(connection, told.circuit, event.sequence)
+def follow_circuits(default: Check, clock: Callable[[], datetime]) -> Handle:
+    """Return the handler that keeps circuits, and derives checks that are new as `default`."""
+
+    async def follow(connection: Connection, event: Event) -> None:
+        if event.type != CHANGED:
+            return  # a kind of event that this release does not know yet
+        told = CircuitChanged.FromString(event.body)
+        keep = circuits.forget if told.deleted else circuits.store
+        await keep(connection, told.circuit, event.sequence)
+        await derive_check(connection, told, default, clock().date())
+
+    return follow

@@ -8,6 +8,7 @@ from google.protobuf.message_factory import GetMessageClass
 from smartcity.inventory.v1 import events_pb2
 from smartcity.inventory.v1.point_pb2 import Point
 
+from monitoring.operations.derive_check import forget_checks
 from monitoring.storage import incident_queue, points
 from monitoring.storage.measurements import PointKey
 
@@ -26,3 +27,5 @@ async def keep_point(connection: Connection, event: Event) -> None:
     point: Point = body.point  # type: ignore[attr-defined]
     await change(connection, point, event.sequence)
     await incident_queue.append(connection, [PointKey(*ids(point.name))])
+    if name == "PointDeleted":
+        await forget_checks(connection, event.resource)
