@@ -147,7 +147,8 @@ def network(place: Place) -> Service:
             "SMARTCITY_NETWORK_SEED": str(settings.network_seed),
             "SMARTCITY_NETWORK_FOLDER": str(place.state.of("network")),
             "SMARTCITY_NETWORK_REGION": settings.region,
-            "SMARTCITY_NETWORK_INVENTORY_ADDRESS": place.address("inventory-grpc") if knows else "",
+            # By the gateway, which is ready last: so its start is not slowed by what is laid then.
+            "SMARTCITY_NETWORK_INVENTORY_ADDRESS": place.public_address if knows else "",
             "SMARTCITY_NETWORK_ISSUER": place.issuer if local else "",
             "SMARTCITY_NETWORK_SECRETS_FOLDER": str(place.state.secrets),
             "SMARTCITY_NETWORK_LOG_LEVEL": settings.log_level,

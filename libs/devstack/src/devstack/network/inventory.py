@@ -90,7 +90,7 @@ async def open_inventory(address: str, token: str, region: str) -> AsyncIterator
 async def _all(call: Any, request: Any, field: str) -> AsyncIterator[Any]:
     """Give the items of all pages."""
     while True:
-        answer = await call(request, timeout=ANSWERED_WITHIN_S)
+        answer = await call(request, timeout=ANSWERED_WITHIN_S, wait_for_ready=True)
         for item in getattr(answer, field):
             yield item
         if not answer.next_page_token:
