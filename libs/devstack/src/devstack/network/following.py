@@ -9,7 +9,7 @@ import grpc
 from common.telemetry.logs import logger
 
 from devstack.errors import TokenRefused
-from devstack.network.folder import write_json
+from devstack.network.folder import write_whole
 from devstack.network.inventory import Inventory, open_inventory
 from devstack.network.laying import lay, missing_lines, sites_of, with_lines
 from devstack.network.lines import Lines
@@ -63,7 +63,7 @@ class Follower:
 
     async def _lay_once(self, inventory: Inventory) -> None:
         """Lay what is missing, unless that was done: a line that a person deleted stays deleted."""
-        done = self.settings.folder / f"laid-{self.settings.region}.json"
+        done = self.settings.folder / f"laid-{self.settings.region}"
         if done.exists():
             return
         stock = await inventory.stock()
@@ -75,7 +75,7 @@ class Follower:
         began = time.monotonic()
         logger().info("laying the demonstration's lines", points=len(lines))
         laid = await lay(inventory, lines)
-        write_json(done, {"lines": laid})
+        write_whole(done, b"")
         logger().info("laid", lines=laid, seconds=round(time.monotonic() - began, 1))
 
     def _lead_to(self, wanted: Iterable[Site]) -> None:

@@ -1,10 +1,12 @@
 """Outages that a person ordered: a file each, which commands write and the network follows."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from devstack.network.folder import read_json, write_json
+from pydantic import TypeAdapter, ValidationError
+
+from devstack.network.folder import write_whole
 from devstack.network.sites import Site
 
 
@@ -24,6 +26,9 @@ class Order:
         return site.point == self.point if self.point else site.district == self.district
 
 
+ORDER = TypeAdapter(Order)
+
+
 class Orders:
     """The folder of the orders. None is ever changed: one is written, and removed at its end."""
 
@@ -32,7 +37,7 @@ class Orders:
 
     def give(self, order: Order) -> None:
         """Add an order; it holds even when the network is not there just now."""
-        write_json(self._folder / f"{order.id}.json", asdict(order))
+        write_whole(self._folder / f"{order.id}.json", ORDER.dump_json(order))
 
     def end(self, order: Order) -> None:
         """Take an order back."""
@@ -49,6 +54,6 @@ class Orders:
     def _read(self) -> Iterator[Order]:
         for path in self._folder.glob("*.json"):
             try:
-                yield Order(**read_json(path))
-            except (OSError, ValueError, TypeError):
+                yield ORDER.validate_json(path.read_bytes())
+            except (OSError, ValidationError):
                 continue  # taken back meanwhile, or no order

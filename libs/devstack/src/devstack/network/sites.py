@@ -1,10 +1,12 @@
 """Where the network's lines lead, as the inventory said it last; kept so that a restart knows."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from devstack.network.folder import read_json, write_json
+from pydantic import TypeAdapter, ValidationError
+
+from devstack.network.folder import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +23,17 @@ class Site:
     address: str
 
 
+SITES = TypeAdapter(tuple[Site, ...])
+
+
 def write_sites(folder: Path, sites: Collection[Site]) -> None:
     """Keep the sites in the network's folder."""
-    write_json(folder / "sites.json", [asdict(site) for site in sites])
+    write_whole(folder / "sites.json", SITES.dump_json(tuple(sites)))
 
 
 def read_sites(folder: Path) -> tuple[Site, ...]:
-    """Return the sites that were kept; none when there are none yet."""
-    path = folder / "sites.json"
-    return tuple(Site(**fields) for fields in read_json(path)) if path.exists() else ()
+    """Return the sites that were kept; none when there are none, or none that can be read."""
+    try:
+        return SITES.validate_json((folder / "sites.json").read_bytes())
+    except (OSError, ValidationError):
+        return ()
