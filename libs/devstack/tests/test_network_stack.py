@@ -12,7 +12,7 @@ import psutil
 import pytest
 from devstack.callers import http_caller
 from devstack.network.addresses import OWN
-from devstack.network.sites import read_sites
+from devstack.network.sites import laid_mark, read_sites
 from devstack.probes import reflects
 from devstack.settings import StackSettings
 from devstack.stack import Stack
@@ -39,7 +39,7 @@ async def points(stack: Stack) -> dict[str, dict[str, Any]]:
 
 async def is_laid(stack: Stack) -> bool:
     """Tell whether the demonstration's lines have been laid."""
-    laid = stack.state.of("network") / "laid-64.01"
+    laid = laid_mark(stack.state.of("network"), "64.01")
 
     async def done() -> bool:
         return laid.exists()
@@ -180,7 +180,7 @@ async def kill_while_laying(stack: Stack) -> None:
     killed = stack.children["network"].pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
-    assert not (stack.state.of("network") / "laid-64.01").exists()
+    assert not laid_mark(stack.state.of("network"), "64.01").exists()
 
 
 async def a_person_changes_something(stack: Stack) -> tuple[str, str]:
@@ -200,6 +200,13 @@ async def looked_at_the_inventory(stack: Stack, deleted: str) -> bool:
         return deleted.rpartition("/")[2] not in known
 
     return await until(learnt, within_s=60)
+
+
+async def test_the_start_says_when_the_lines_are_laid(folder: Path, outside: Outsiders) -> None:
+    run = await outside("-m", "devstack", port=0, state_folder=folder, network="on")
+    url = (await run.line("ready: ")).removeprefix("ready: ")
+    assert (await run.line("the demonstration's lines are laid")).endswith(url)
+    assert await run.end(signal.SIGTERM) == 0
 
 
 async def test_a_stack_without_the_network_says_so(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from devstack.errors import StackRunning, TokenRefused
 from devstack.network.addresses import BLOCK
+from devstack.network.sites import laid_mark
 from devstack.output import Output, say
 from devstack.postgres import EmbeddedPostgres
 from devstack.process import ProcessSpec, child_environment, run_to_end
@@ -17,7 +18,7 @@ from devstack.settings import StackSettings
 from devstack.stack import Stack
 from devstack.state import StateFolder, held, holder, require_ready
 from devstack.tokens import fetch_token
-from devstack.waiting import always
+from devstack.waiting import always, until
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -34,7 +35,11 @@ async def up(settings: StackSettings, *, quiet: bool) -> int:
         async with stack:
             say(addresses(stack))
             say(f"ready: {stack.url}")
-            name = await stack.until_given_up()
+            laying = asyncio.create_task(tell_of_laying(stack))
+            try:
+                name = await stack.until_given_up()
+            finally:
+                laying.cancel()
             say(f"{name} cannot be kept alive (see {state.logs}): stopping everything")
     except asyncio.CancelledError:
         say("stopped")
@@ -151,12 +156,26 @@ def addresses(stack: Stack) -> str:
     return "\n".join(("", *(f"  {name:<14} {value}" for name, value in rows), ""))
 
 
+async def tell_of_laying(stack: Stack) -> None:
+    """Say when the demonstration's lines are laid: by then many lines of logs have gone by."""
+    laid = laid_mark(stack.state.of("network"), stack.settings.region)
+    if "network" not in stack.children or stack.settings.data_folder is None or laid.exists():
+        return
+    say("the demonstration's lines are being laid, once; all the rest works already")
+
+    async def done() -> bool:
+        return laid.exists()
+
+    if await until(done, stack.settings.load_within_s):
+        say(f"the demonstration's lines are laid; this is {stack.url}")
+
+
 def lines(stack: Stack) -> str:
     """Return where the simulated network is."""
     if "network" not in stack.children:
         return "none are simulated"
     where = f"UDP port {stack.place.port('network')} of {BLOCK}"
-    return f"simulated, {where}; laid once (network.log), broken by make outage"
+    return f"simulated, {where}; broken by make outage"
 
 
 def _stop_on_signals(stack: Stack) -> None:

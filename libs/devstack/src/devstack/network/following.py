@@ -15,7 +15,7 @@ from devstack.network.laying import lay, missing_lines, sites_of, with_lines
 from devstack.network.lines import Lines
 from devstack.network.orders import Orders
 from devstack.network.settings import NetworkSettings
-from devstack.network.sites import Site, read_sites, write_sites
+from devstack.network.sites import Site, laid_mark, read_sites, write_sites
 from devstack.tokens import fetch_token
 
 LOOK_FOR_ORDERS_S = 0.1
@@ -63,7 +63,7 @@ class Follower:
 
     async def _lay_once(self, inventory: Inventory) -> None:
         """Lay what is missing, unless that was done: a line that a person deleted stays deleted."""
-        done = self.settings.folder / f"laid-{self.settings.region}"
+        done = laid_mark(self.settings.folder, self.settings.region)
         if done.exists():
             return
         stock = await inventory.stock()

@@ -37,3 +37,8 @@ def read_sites(folder: Path) -> tuple[Site, ...]:
         return SITES.validate_json((folder / "sites.json").read_bytes())
     except (OSError, ValidationError):
         return ()
+
+
+def laid_mark(folder: Path, region: str) -> Path:
+    """Return the file that is there once the region's demonstration lines have been laid."""
+    return folder / f"laid-{region}"
