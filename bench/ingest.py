@@ -142,4 +142,4 @@ async def _bare_copy(stack: Stack) -> float:
 def _row(number: int, begin: datetime) -> Sequence[object]:
     when = begin + timedelta(seconds=number // POINTS)
     figures = (10, 10, 9.5, 12.5, 30.25, None, 1.5, None, None, None, None, None)
-    return ("64.01", f"M-{number % POINTS}", "icmp", when, *figures, "icmp")
+    return ("64.01", f"M-{number % POINTS}", "icmp", when, *figures, "icmp", None, None)

@@ -15,6 +15,8 @@ from devstack.settings import StackSettings
 from devstack.state import StateFolder
 from devstack.waiting import Condition
 
+DEMO_CHECK = '{"kind": "STAMP", "interval_s": 5}'
+"""Without a port, which is another one at each start: the prober is told of it."""
 Environment = Mapping[str, str]
 LEAVE_S = 2.0
 """How long a replica that shall stop still serves, until Envoy has seen that it leaves."""
@@ -71,6 +73,8 @@ class Service:
     """It has a database of its own and a `migrate` command."""
     module: str = ""
     """What `python -m` runs; "" for the name."""
+    words: tuple[str, ...] = ()
+    """What follows it on the command line of the service itself."""
     owner_env: Environment = field(default_factory=dict)
     """What its commands that write as the database's owner get on top of `env`."""
     load: tuple[str, ...] = ()
@@ -83,7 +87,7 @@ class Service:
 
     def command(self, *arguments: str) -> tuple[str, ...]:
         """Return the command line of the service or of one of its commands."""
-        return (sys.executable, "-m", self.module or self.name, *arguments)
+        return (sys.executable, "-m", self.module or self.name, *(arguments or self.words))
 
 
 Builder = Callable[[Place], Service]
@@ -127,7 +131,7 @@ def monitoring(place: Place, replica: int = 1) -> Service:
     return Service(
         name="monitoring",
         replica=replica,
-        env=_grpc_service(place, "monitoring", name),
+        env={**_grpc_service(place, "monitoring", name), "SMARTCITY_DEFAULT_CHECK": DEMO_CHECK},
         owner_env=_as_owner(place, "monitoring"),
         ready=accepts(place.address(f"{name}-grpc")),
     )
@@ -157,6 +161,25 @@ def network(place: Place) -> Service:
     )
 
 
+def prober(place: Place) -> Service:
+    """Asks the points whether they answer; STAMP is for the simulated lines of `network`."""
+    metrics = place.address("prober-metrics")
+    return Service(
+        name="prober",
+        module="monitoring",
+        words=("probe",),
+        database=False,
+        env={
+            "SMARTCITY_METRICS_ADDRESS": metrics,
+            "SMARTCITY_DATABASE_URL": place.postgres.url("monitoring", "monitoring"),
+            "SMARTCITY_NATS_URL": f"nats://{place.address('nats')}",
+            "SMARTCITY_STAMP_PORT": str(place.port("network")),
+            "SMARTCITY_LOG_LEVEL": place.settings.log_level,
+        },
+        ready=answers_ok(metrics, "/metrics"),
+    )
+
+
 def gateway(place: Place) -> Service:
     """Envoy and the pages beside it: the only public listener."""
     return Service(
@@ -180,7 +203,7 @@ def gateway(place: Place) -> Service:
     )
 
 
-ALL: tuple[Builder, ...] = (issuer, inventory, monitoring, network, gateway)
+ALL: tuple[Builder, ...] = (issuer, inventory, monitoring, network, prober, gateway)
 
 
 def needed(settings: StackSettings) -> tuple[Builder, ...]:

@@ -1,5 +1,6 @@
-"""Runs monitoring: `python -m monitoring`, or its command `migrate`."""
+"""Runs monitoring: `python -m monitoring`, or its commands `probe` and `migrate`."""
 
+import resource
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -11,14 +12,16 @@ from common.events.relay import Relay
 from common.postgres.database import open_database
 from common.postgres.migrations import migrate_command
 from common.rpc.server import serve
+from common.running import run_worker
 from common.settings import load
 from common.telemetry.logs import configure_logs
 
 from monitoring.api.servicer import published
-from monitoring.events.points import INTEREST, keep_point
+from monitoring.events import circuits, points
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.run_prober import ProberOptions, run_prober
 from monitoring.operations.run_writer import run_writer
-from monitoring.settings import MonitoringSettings, OwnerSettings
+from monitoring.settings import MonitoringSettings, OwnerSettings, ProberSettings
 
 
 def main(words: Sequence[str]) -> int:
@@ -26,8 +29,11 @@ def main(words: Sequence[str]) -> int:
     if list(words) == ["migrate"]:
         owner = load(OwnerSettings)
         return migrate_command(owner.migration_url, owner.migrations_folder)
+    if list(words) == ["probe"]:
+        uvloop.run(_probe(load(ProberSettings)))
+        return 0
     if words:
-        sys.stderr.write("usage: python -m monitoring [migrate]\n")
+        sys.stderr.write("usage: python -m monitoring [probe | migrate]\n")
         return 2
     settings = load(MonitoringSettings)
     configure_logs(settings.log_level, "monitoring")
@@ -41,6 +47,7 @@ async def _serve(settings: MonitoringSettings) -> None:
         open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
     ):
         needs = Dependencies(database, bus, kept_days=settings.kept_days)
+        follow = circuits.follow_circuits(settings.default_check.draft(), needs.clock)
         await serve(
             "monitoring",
             [published(needs)],
@@ -48,10 +55,29 @@ async def _serve(settings: MonitoringSettings) -> None:
             probe=database.is_there,
             background=[
                 Relay(database, bus, "MONITORING").run,
-                Consumer(database, bus, INTEREST, keep_point).run,
+                Consumer(database, bus, points.INTEREST, points.keep_point).run,
+                Consumer(database, bus, circuits.INTEREST, follow).run,
                 partial(run_writer, needs),
             ],
         )
+
+
+async def _probe(settings: ProberSettings) -> None:
+    configure_logs(settings.log_level, "prober")
+    allow_many_sockets()
+    async with (
+        open_database(settings.database_url, size=settings.database_connections) as database,
+        open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
+    ):
+        options = ProberOptions(settings.probe_anchors, settings.stamp_port)
+        work = partial(run_prober, Dependencies(database, bus), options)
+        await run_worker(settings.metrics_address, [work])
+
+
+def allow_many_sockets() -> None:
+    """Open as many sockets as the system lets this user: each check under way has its own."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,60 @@
 """What monitoring takes from the environment."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from common.settings import ServiceSettings
-from pydantic import Field
+from common.settings import PREFIX, Address, ServiceSettings
+from probes.target import Kind, Target
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from smartcity.monitoring.v1.check_pb2 import Check
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class DefaultCheck(BaseModel):
+    """What a check is like that is derived from a circuit; an operator may change each one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["ICMP", "STAMP", "TCP"] = "ICMP"
+    port: Port = 0
+    packets: Annotated[int, Field(ge=1, le=100)] = 5
+    spacing_ms: Annotated[int, Field(ge=10, le=5000)] = 100
+    timeout_ms: Annotated[int, Field(ge=10, le=60_000)] = 2000
+    interval_s: Annotated[int, Field(ge=1, le=3600)] = 60
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.kind == "TCP" and not self.port) or (self.kind == "ICMP" and self.port):
+            raise ValueError("port must be given for TCP, and must be 0 for ICMP")
+        if (self.packets - 1) * self.spacing_ms + self.timeout_ms > self.interval_s * 1000:
+            raise ValueError("the last packet's timeout must end within the interval")
+        return self
+
+    def draft(self) -> Check:
+        """Return it as a check without a name."""
+        return Check(**self.model_dump())
+
+
+def _anchors(given: object) -> object:
+    """Read `9.9.9.9,tcp://1.1.1.1:53`."""
+    if not isinstance(given, str):
+        return given
+    return tuple(_anchor(word.strip()) for word in given.split(",") if word.strip())
+
+
+def _anchor(word: str) -> Target:
+    parts = urlsplit(word if "://" in word else f"icmp://{word}")
+    kinds = {"icmp": Kind.ICMP, "tcp": Kind.TCP, "stamp": Kind.STAMP}
+    without_port = parts.scheme == "tcp" and not parts.port
+    if parts.scheme not in kinds or not parts.hostname or without_port:
+        raise ValueError(f"{word!r} must be an address, tcp://HOST:PORT or stamp://HOST:PORT")
+    return Target(kinds[parts.scheme], parts.hostname, parts.port or 0, packets=2, timeout_s=1.0)
 
 
 class MonitoringSettings(ServiceSettings):
@@ -17,6 +65,27 @@ class MonitoringSettings(ServiceSettings):
     database_connections: int = 12
     kept_days: Annotated[int, Field(ge=2, le=3650)] = 35
     """How many days of measurements are kept; older ones are refused."""
+    default_check: DefaultCheck = DefaultCheck()
+    """JSON: what is asked at a circuit's monitored address, such as {"kind": "ICMP"}."""
+
+
+class ProberSettings(BaseSettings):
+    """The settings of `probe`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    database_url: str
+    """`postgresql://monitoring@host/monitoring`, the service's own role."""
+    database_connections: int = 4
+    metrics_address: Address = "127.0.0.1:9101"
+    nats_url: str = "nats://127.0.0.1:4222"
+    nats_replicas: int = 1
+    log_level: str = "INFO"
+    probe_anchors: Annotated[tuple[Target, ...], NoDecode, BeforeValidator(_anchors)] = ()
+    """Addresses, joined by commas, of which some answers while the prober itself is online:
+    `9.9.9.9,tcp://1.1.1.1:53`; none: the prober takes itself for online."""
+    stamp_port: Annotated[int, Field(ge=1, le=65535)] = 862
+    """Where STAMP checks ask that name no port."""
 
 
 class OwnerSettings(ServiceSettings):

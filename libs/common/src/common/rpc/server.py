@@ -2,14 +2,10 @@
 
 import asyncio
 import os
-import signal
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
-import prometheus_client
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -18,6 +14,7 @@ from common.auth.permissions import require_declared
 from common.auth.tokens import Verifier
 from common.caller import CALLER, SYSTEM
 from common.rpc.interceptor import CallInterceptor, Checks
+from common.running import Background, cancelled, first_end, start_metrics, stop_signal
 from common.settings import PREFIX, ServiceSettings, production_signs, refuse
 from common.telemetry.logs import logger
 from common.telemetry.traces import export_traces
@@ -28,7 +25,6 @@ MAX_METADATA_BYTES = 64 * 1024
 """More than the edge lets pass: a token too long is refused as one, not by the transport."""
 PROBE_EVERY_S = 0.5
 Probe = Callable[[], Awaitable[bool]]
-Background = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,44 +60,26 @@ async def serve(
     verifier = verifier_of(settings)
     if settings.otlp_address:
         export_traces(domain, settings.otlp_address, settings.trace_ratio)
-    stopping = _stop_signal()
+    stopping = stop_signal()
     server = build_server(domain, published, settings.max_call_s, verifier)
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     server.add_insecure_port(settings.grpc_address)
-    host, _, port = settings.metrics_address.rpartition(":")
-    metrics, metrics_thread = prometheus_client.start_http_server(int(port), host)
+    metrics = start_metrics(settings.metrics_address)
     await server.start()
     logger().info("serving", grpc=settings.grpc_address, metrics=settings.metrics_address)
     watcher = asyncio.create_task(_watch(servicer, ["", *(p.name for p in published)], probe))
     CALLER.set(SYSTEM)  # of the tasks that follow; each call sets its own
     running = [asyncio.create_task(run()) for run in background]
-    await _first(stopping, running)
+    await first_end(stopping, running)
     logger().info("draining", at_most_s=settings.drain_s)
-    await _cancelled([watcher])
+    await cancelled([watcher])
     await servicer.enter_graceful_shutdown()
     await asyncio.sleep(settings.leave_s)
     await server.stop(settings.drain_s)
-    await _cancelled(running)
-    metrics.shutdown()
-    metrics.server_close()
-    metrics_thread.join()
+    await cancelled(running)
+    metrics.close()
     logger().info("stopped")
-
-
-async def _first(stopping: asyncio.Event, running: Sequence[asyncio.Task[None]]) -> None:
-    """Return when the process shall stop, or what must run with it does not."""
-    told = asyncio.create_task(stopping.wait())
-    await asyncio.wait((told, *running), return_when=asyncio.FIRST_COMPLETED)
-    await _cancelled([told])
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def verifier_of(settings: ServiceSettings) -> Verifier | None:
@@ -163,11 +141,3 @@ async def _watch(servicer: health.aio.HealthServicer, names: Sequence[str], prob
         for name in names:
             await servicer.set(name, status)
         await asyncio.sleep(PROBE_EVERY_S)
-
-
-def _stop_signal() -> asyncio.Event:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    return stopping

@@ -6,20 +6,12 @@ from common.names import ANY, ids, last_id
 from common.postgres.database import Connection, Row
 from common.postgres.listing import Listed, read_page
 from common.postgres.pages import Page
-from common.postgres.values import timestamp
+from common.postgres.values import Enumeration, etag, present, timestamp
 from smartcity.inventory.v1 import circuit_pb2
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 
 from inventory.storage.points import TECHNOLOGIES
-from inventory.storage.values import (
-    Enumeration,
-    broken_constraint,
-    etag,
-    from_date,
-    present,
-    region_name,
-    to_date,
-)
+from inventory.storage.values import broken_constraint, from_date, region_name, to_date
 
 COMMITMENTS = Enumeration(Circuit.Commitment)
 

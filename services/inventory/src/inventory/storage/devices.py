@@ -6,11 +6,11 @@ from common.names import ids, last_id, region_of
 from common.postgres.database import Connection, Row
 from common.postgres.listing import Listed, read_page
 from common.postgres.pages import Page
-from common.postgres.values import timestamp
+from common.postgres.values import Enumeration, etag, present, timestamp
 from smartcity.inventory.v1 import device_pb2
 from smartcity.inventory.v1.device_pb2 import Device, DevicePlacement
 
-from inventory.storage.values import Enumeration, broken_constraint, etag, present, region_name
+from inventory.storage.values import broken_constraint, region_name
 
 KINDS = Enumeration(Device.Kind)
 STATES = Enumeration(Device.State)

@@ -10,13 +10,13 @@ from common.names import ids, last_id
 from common.postgres.database import Connection, Row
 from common.postgres.listing import Listed, read_page
 from common.postgres.pages import Page
-from common.postgres.values import timestamp
+from common.postgres.values import Enumeration, etag, present, timestamp
 from google.type import latlng_pb2
 from smartcity.inventory.v1 import point_pb2, point_transfer_pb2
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.type.v1 import provenance_pb2
 
-from inventory.storage.values import Enumeration, broken_constraint, etag, present, region_name
+from inventory.storage.values import broken_constraint, region_name
 
 KINDS = Enumeration(Point.Kind)
 STATES = Enumeration(Point.State)

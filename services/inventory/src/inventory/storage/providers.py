@@ -6,11 +6,11 @@ from common.names import ids, last_id, region_of
 from common.postgres.database import Connection, Row
 from common.postgres.listing import Listed, read_page
 from common.postgres.pages import Page
-from common.postgres.values import timestamp
+from common.postgres.values import etag, present, timestamp
 from smartcity.inventory.v1 import provider_pb2
 from smartcity.inventory.v1.provider_pb2 import Provider
 
-from inventory.storage.values import etag, present, region_name
+from inventory.storage.values import region_name
 
 NAMED = provider_pb2.GetProviderRequest
 

@@ -6,6 +6,7 @@ from common.postgres.database import Connection
 from google.protobuf.message_factory import GetMessageClass
 from smartcity.inventory.v1 import events_pb2
 
+from monitoring.operations.derive_check import forget_checks
 from monitoring.storage import points
 
 INTEREST = Interest("monitoring-points", "INVENTORY", ("smartcity.*.inventory.point.>",))
@@ -21,3 +22,5 @@ async def keep_point(connection: Connection, event: Event) -> None:
     body.ParseFromString(event.body)
     change = points.forget if name == "PointDeleted" else points.store
     await change(connection, body.point, event.sequence)  # type: ignore[attr-defined]
+    if name == "PointDeleted":
+        await forget_checks(connection, event.resource)

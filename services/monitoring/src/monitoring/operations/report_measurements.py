@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from zlib import crc32
 
 import nats.errors
 from common.errors import FieldsInvalid
@@ -17,11 +16,11 @@ from smartcity.monitoring.v1.measurement_pb2 import (
     ReportMeasurementsResponse,
 )
 
+from monitoring.domain.partitions import partition_of
 from monitoring.operations.dependencies import Dependencies
 from monitoring.storage import points
 
 STREAM = "TELEMETRY"
-PARTITIONS = 8
 ONE_OF_MANY = re.compile(r"measurements\[(?P<index>\d+)\]\.?(?P<field>.*)", re.ASCII)
 IN_A_MESSAGE = 2_000
 FUTURE = timedelta(minutes=5)
@@ -44,11 +43,6 @@ async def report_measurements(
     taken = [m for index, m in enumerate(request.measurements) if index not in wrong]
     await _publish(needs, request.parent, taken)
     return ReportMeasurementsResponse(accepted_count=len(taken), rejections=rejections)
-
-
-def partition_of(point: str) -> int:
-    """Return which partition a point's measurements belong to: always the same."""
-    return crc32(point.encode()) % PARTITIONS
 
 
 def _invalid(request: ReportMeasurementsRequest) -> dict[int, str]:

@@ -16,8 +16,9 @@ from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 from smartcity.monitoring.v1.measurement_pb2 import Measurement, ReportMeasurementsRequest
 
+from monitoring.domain.partitions import PARTITIONS
 from monitoring.operations.dependencies import Dependencies
-from monitoring.operations.report_measurements import PARTITIONS, STREAM
+from monitoring.operations.report_measurements import STREAM
 from monitoring.operations.write_measurements import expire_statuses, write_measurements
 from monitoring.storage import measurements as rows
 from monitoring.storage import timelines

@@ -16,10 +16,10 @@ from smartcity.monitoring.v1.measurement_pb2 import Measurement
 from smartcity.monitoring.v1.status_pb2 import Status
 
 from monitoring.domain.observation import Observation, in_order
+from monitoring.domain.partitions import partition_of
 from monitoring.domain.rules import Rules, rules_of
 from monitoring.domain.timeline import Boundary, Memory, State, expire, observe
 from monitoring.operations.dependencies import Dependencies
-from monitoring.operations.report_measurements import partition_of
 from monitoring.storage import measurements as rows
 from monitoring.storage import statuses, timelines
 from monitoring.storage.measurements import PointKey

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from common.names import ids
 from common.postgres.database import Connection, Row
+from google.protobuf.timestamp_pb2 import Timestamp
 from smartcity.monitoring.v1.measurement_pb2 import Measurement
 
 from monitoring.domain.observation import Observation
@@ -24,7 +25,16 @@ FIGURES = (
     "download_mbps",
     "upload_mbps",
 )
-COLUMNS = ("region_code", "point_id", "source", "measure_time", *FIGURES, "method")
+COLUMNS = (
+    "region_code",
+    "point_id",
+    "source",
+    "measure_time",
+    *FIGURES,
+    "method",
+    "attempts_ms",
+    "certificate_expiry",
+)
 LISTED = ", ".join(COLUMNS)
 OBSERVED = "source, measure_time, packets_sent, packets_received, rtt_mean_ms, success"
 
@@ -94,7 +104,17 @@ def _row(measurement: Measurement) -> Sequence[object]:
         seconds=measurement.time.seconds, microseconds=measurement.time.nanos // 1000
     )
     figures = map(given.get, FIGURES)
-    return (*ids(measurement.point), measurement.source, time, *figures, measurement.method)
+    attempts = [one if one >= 0 else None for one in measurement.attempts_ms] or None
+    expiry: Timestamp | None = given.get("certificate_expiry_time")
+    return (
+        *ids(measurement.point),
+        measurement.source,
+        time,
+        *figures,
+        measurement.method,
+        attempts,
+        expiry.ToDatetime(UTC) if expiry else None,
+    )
 
 
 def _observation(row: Row) -> Observation:

@@ -43,6 +43,8 @@ class Measurement(_message.Message):
     DOWNLOAD_MBPS_FIELD_NUMBER: _builtins.int
     UPLOAD_MBPS_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_MS_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_EXPIRY_TIME_FIELD_NUMBER: _builtins.int
     point: _builtins.str
     """The point, for example `regions/64.01/points/PSR-0042`."""
     source: _builtins.str
@@ -77,6 +79,16 @@ class Measurement(_message.Message):
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it began, UTC."""
 
+    @_builtins.property
+    def attempts_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The round trip of each packet in the order of sending, in milliseconds; -1 for one without an answer.
+        As many as were sent, or none.
+        """
+
+    @_builtins.property
+    def certificate_expiry_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when the certificate is valid that an HTTPS server showed, UTC."""
+
     def __init__(
         self,
         *,
@@ -96,10 +108,12 @@ class Measurement(_message.Message):
         download_mbps: _builtins.float | None = ...,
         upload_mbps: _builtins.float | None = ...,
         method: _builtins.str = ...,
+        attempts_ms: _abc.Iterable[_builtins.float] | None = ...,
+        certificate_expiry_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_dns_ms", b"_dns_ms", "_download_mbps", b"_download_mbps", "_http_ms", b"_http_ms", "_jitter_ms", b"_jitter_ms", "_packets_received", b"_packets_received", "_packets_sent", b"_packets_sent", "_rtt_max_ms", b"_rtt_max_ms", "_rtt_mean_ms", b"_rtt_mean_ms", "_rtt_min_ms", b"_rtt_min_ms", "_rtt_p95_ms", b"_rtt_p95_ms", "_success", b"_success", "_upload_mbps", b"_upload_mbps", "dns_ms", b"dns_ms", "download_mbps", b"download_mbps", "http_ms", b"http_ms", "jitter_ms", b"jitter_ms", "packets_received", b"packets_received", "packets_sent", b"packets_sent", "rtt_max_ms", b"rtt_max_ms", "rtt_mean_ms", b"rtt_mean_ms", "rtt_min_ms", b"rtt_min_ms", "rtt_p95_ms", b"rtt_p95_ms", "success", b"success", "time", b"time", "upload_mbps", b"upload_mbps"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dns_ms", b"_dns_ms", "_download_mbps", b"_download_mbps", "_http_ms", b"_http_ms", "_jitter_ms", b"_jitter_ms", "_packets_received", b"_packets_received", "_packets_sent", b"_packets_sent", "_rtt_max_ms", b"_rtt_max_ms", "_rtt_mean_ms", b"_rtt_mean_ms", "_rtt_min_ms", b"_rtt_min_ms", "_rtt_p95_ms", b"_rtt_p95_ms", "_success", b"_success", "_upload_mbps", b"_upload_mbps", "certificate_expiry_time", b"certificate_expiry_time", "dns_ms", b"dns_ms", "download_mbps", b"download_mbps", "http_ms", b"http_ms", "jitter_ms", b"jitter_ms", "packets_received", b"packets_received", "packets_sent", b"packets_sent", "rtt_max_ms", b"rtt_max_ms", "rtt_mean_ms", b"rtt_mean_ms", "rtt_min_ms", b"rtt_min_ms", "rtt_p95_ms", b"rtt_p95_ms", "success", b"success", "time", b"time", "upload_mbps", b"upload_mbps"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dns_ms", b"_dns_ms", "_download_mbps", b"_download_mbps", "_http_ms", b"_http_ms", "_jitter_ms", b"_jitter_ms", "_packets_received", b"_packets_received", "_packets_sent", b"_packets_sent", "_rtt_max_ms", b"_rtt_max_ms", "_rtt_mean_ms", b"_rtt_mean_ms", "_rtt_min_ms", b"_rtt_min_ms", "_rtt_p95_ms", b"_rtt_p95_ms", "_success", b"_success", "_upload_mbps", b"_upload_mbps", "dns_ms", b"dns_ms", "download_mbps", b"download_mbps", "http_ms", b"http_ms", "jitter_ms", b"jitter_ms", "method", b"method", "packets_received", b"packets_received", "packets_sent", b"packets_sent", "point", b"point", "rtt_max_ms", b"rtt_max_ms", "rtt_mean_ms", b"rtt_mean_ms", "rtt_min_ms", b"rtt_min_ms", "rtt_p95_ms", b"rtt_p95_ms", "source", b"source", "success", b"success", "time", b"time", "upload_mbps", b"upload_mbps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dns_ms", b"_dns_ms", "_download_mbps", b"_download_mbps", "_http_ms", b"_http_ms", "_jitter_ms", b"_jitter_ms", "_packets_received", b"_packets_received", "_packets_sent", b"_packets_sent", "_rtt_max_ms", b"_rtt_max_ms", "_rtt_mean_ms", b"_rtt_mean_ms", "_rtt_min_ms", b"_rtt_min_ms", "_rtt_p95_ms", b"_rtt_p95_ms", "_success", b"_success", "_upload_mbps", b"_upload_mbps", "attempts_ms", b"attempts_ms", "certificate_expiry_time", b"certificate_expiry_time", "dns_ms", b"dns_ms", "download_mbps", b"download_mbps", "http_ms", b"http_ms", "jitter_ms", b"jitter_ms", "method", b"method", "packets_received", b"packets_received", "packets_sent", b"packets_sent", "point", b"point", "rtt_max_ms", b"rtt_max_ms", "rtt_mean_ms", b"rtt_mean_ms", "rtt_min_ms", b"rtt_min_ms", "rtt_p95_ms", b"rtt_p95_ms", "source", b"source", "success", b"success", "time", b"time", "upload_mbps", b"upload_mbps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dns_ms: _TypeAlias = _typing.Literal["dns_ms"]  # noqa: Y015
     _WhichOneofArgType__dns_ms: _TypeAlias = _typing.Literal["_dns_ms", b"_dns_ms"]  # noqa: Y015

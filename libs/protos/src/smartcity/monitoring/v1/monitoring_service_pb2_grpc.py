@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from smartcity.monitoring.v1 import check_pb2 as smartcity_dot_monitoring_dot_v1_dot_check__pb2
 from smartcity.monitoring.v1 import measurement_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__pb2
 from smartcity.monitoring.v1 import status_pb2 as smartcity_dot_monitoring_dot_v1_dot_status__pb2
 
@@ -65,6 +67,31 @@ class MonitoringServiceStub:
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsResponse.FromString,
                 _registered_method=True)
+        self.GetCheck = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/GetCheck',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.GetCheckRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.Check.FromString,
+                _registered_method=True)
+        self.ListChecks = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListChecks',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.ListChecksRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.ListChecksResponse.FromString,
+                _registered_method=True)
+        self.CreateCheck = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/CreateCheck',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.CreateCheckRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.Check.FromString,
+                _registered_method=True)
+        self.UpdateCheck = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/UpdateCheck',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.UpdateCheckRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.Check.FromString,
+                _registered_method=True)
+        self.DeleteCheck = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/DeleteCheck',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.DeleteCheckRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class MonitoringServiceServicer:
@@ -111,6 +138,41 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCheck(self, request, context):
+        """Returns a check.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChecks(self, request, context):
+        """Lists checks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateCheck(self, request, context):
+        """Creates a check.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateCheck(self, request, context):
+        """Changes fields of a check.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCheck(self, request, context):
+        """Deletes a check.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MonitoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -138,6 +200,31 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.ListStateIntervals,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsResponse.SerializeToString,
+            ),
+            'GetCheck': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCheck,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.GetCheckRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.Check.SerializeToString,
+            ),
+            'ListChecks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChecks,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.ListChecksRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.ListChecksResponse.SerializeToString,
+            ),
+            'CreateCheck': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCheck,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.CreateCheckRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.Check.SerializeToString,
+            ),
+            'UpdateCheck': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCheck,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.UpdateCheckRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.Check.SerializeToString,
+            ),
+            'DeleteCheck': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCheck,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.DeleteCheckRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -280,6 +367,141 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/ListStateIntervals',
             smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStateIntervalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCheck(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/GetCheck',
+            smartcity_dot_monitoring_dot_v1_dot_check__pb2.GetCheckRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_check__pb2.Check.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChecks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListChecks',
+            smartcity_dot_monitoring_dot_v1_dot_check__pb2.ListChecksRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_check__pb2.ListChecksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCheck(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/CreateCheck',
+            smartcity_dot_monitoring_dot_v1_dot_check__pb2.CreateCheckRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_check__pb2.Check.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateCheck(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/UpdateCheck',
+            smartcity_dot_monitoring_dot_v1_dot_check__pb2.UpdateCheckRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_check__pb2.Check.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCheck(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/DeleteCheck',
+            smartcity_dot_monitoring_dot_v1_dot_check__pb2.DeleteCheckRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

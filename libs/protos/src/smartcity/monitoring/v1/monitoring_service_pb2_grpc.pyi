@@ -4,7 +4,9 @@ isort:skip_file
 Whether it works."""
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from smartcity.monitoring.v1 import check_pb2 as _check_pb2
 from smartcity.monitoring.v1 import measurement_pb2 as _measurement_pb2
 from smartcity.monitoring.v1 import status_pb2 as _status_pb2
 import abc as _abc_1
@@ -51,6 +53,16 @@ class MonitoringServiceStub:
     """
     ListStateIntervals: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListStateIntervalsRequest, _status_pb2.ListStateIntervalsResponse]
     """Lists how a point's state was."""
+    GetCheck: _grpc.UnaryUnaryMultiCallable[_check_pb2.GetCheckRequest, _check_pb2.Check]
+    """Returns a check."""
+    ListChecks: _grpc.UnaryUnaryMultiCallable[_check_pb2.ListChecksRequest, _check_pb2.ListChecksResponse]
+    """Lists checks."""
+    CreateCheck: _grpc.UnaryUnaryMultiCallable[_check_pb2.CreateCheckRequest, _check_pb2.Check]
+    """Creates a check."""
+    UpdateCheck: _grpc.UnaryUnaryMultiCallable[_check_pb2.UpdateCheckRequest, _check_pb2.Check]
+    """Changes fields of a check."""
+    DeleteCheck: _grpc.UnaryUnaryMultiCallable[_check_pb2.DeleteCheckRequest, _empty_pb2.Empty]
+    """Deletes a check."""
 
 @_typing.type_check_only
 class MonitoringServiceAsyncStub(MonitoringServiceStub):
@@ -74,6 +86,16 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """
     ListStateIntervals: _aio.UnaryUnaryMultiCallable[_status_pb2.ListStateIntervalsRequest, _status_pb2.ListStateIntervalsResponse]  # type: ignore[assignment]
     """Lists how a point's state was."""
+    GetCheck: _aio.UnaryUnaryMultiCallable[_check_pb2.GetCheckRequest, _check_pb2.Check]  # type: ignore[assignment]
+    """Returns a check."""
+    ListChecks: _aio.UnaryUnaryMultiCallable[_check_pb2.ListChecksRequest, _check_pb2.ListChecksResponse]  # type: ignore[assignment]
+    """Lists checks."""
+    CreateCheck: _aio.UnaryUnaryMultiCallable[_check_pb2.CreateCheckRequest, _check_pb2.Check]  # type: ignore[assignment]
+    """Creates a check."""
+    UpdateCheck: _aio.UnaryUnaryMultiCallable[_check_pb2.UpdateCheckRequest, _check_pb2.Check]  # type: ignore[assignment]
+    """Changes fields of a check."""
+    DeleteCheck: _aio.UnaryUnaryMultiCallable[_check_pb2.DeleteCheckRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a check."""
 
 class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Monitoring: measurements of points and the state that they show.
@@ -124,5 +146,45 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.ListStateIntervalsResponse, _abc.Awaitable[_status_pb2.ListStateIntervalsResponse]]:
         """Lists how a point's state was."""
+
+    @_abc_1.abstractmethod
+    def GetCheck(
+        self,
+        request: _check_pb2.GetCheckRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_check_pb2.Check, _abc.Awaitable[_check_pb2.Check]]:
+        """Returns a check."""
+
+    @_abc_1.abstractmethod
+    def ListChecks(
+        self,
+        request: _check_pb2.ListChecksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_check_pb2.ListChecksResponse, _abc.Awaitable[_check_pb2.ListChecksResponse]]:
+        """Lists checks."""
+
+    @_abc_1.abstractmethod
+    def CreateCheck(
+        self,
+        request: _check_pb2.CreateCheckRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_check_pb2.Check, _abc.Awaitable[_check_pb2.Check]]:
+        """Creates a check."""
+
+    @_abc_1.abstractmethod
+    def UpdateCheck(
+        self,
+        request: _check_pb2.UpdateCheckRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_check_pb2.Check, _abc.Awaitable[_check_pb2.Check]]:
+        """Changes fields of a check."""
+
+    @_abc_1.abstractmethod
+    def DeleteCheck(
+        self,
+        request: _check_pb2.DeleteCheckRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a check."""
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,79 @@
+"""How a process runs until it shall stop: the signal, its metrics, what works meanwhile."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from wsgiref.simple_server import WSGIServer
+
+import prometheus_client
+
+from common.caller import CALLER, SYSTEM
+from common.telemetry.logs import logger
+
+Background = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def run_worker(metrics_address: str, background: Sequence[Background]) -> None:
+    """Work as the system until SIGTERM or SIGINT, or until one of the works ends with its error."""
+    stopping = stop_signal()
+    metrics = start_metrics(metrics_address)
+    CALLER.set(SYSTEM)
+    running = [asyncio.create_task(run()) for run in background]
+    logger().info("working", metrics=metrics_address)
+    await first_end(stopping, running)
+    await cancelled(running)
+    metrics.close()
+    logger().info("stopped")
+
+
+def stop_signal() -> asyncio.Event:
+    """Return what SIGTERM or SIGINT sets from now on."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def first_end(stopping: asyncio.Event, running: Sequence[asyncio.Task[None]]) -> None:
+    """Return when the process shall stop, or what must run with it does not."""
+    told = asyncio.create_task(stopping.wait())
+    await asyncio.wait((told, *running), return_when=asyncio.FIRST_COMPLETED)
+    await cancelled([told])
+
+
+async def cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks and wait for their ends.
+
+    Raises:
+        Exception: The error of the first one that ended with one.
+    """
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsServer:
+    """Answers Prometheus in a thread of its own."""
+
+    _server: WSGIServer
+    _thread: threading.Thread
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def start_metrics(address: str) -> MetricsServer:
+    """Answer Prometheus at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    return MetricsServer(*prometheus_client.start_http_server(int(port), host))
