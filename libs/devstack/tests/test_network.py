@@ -14,7 +14,8 @@ import psutil
 import pytest
 from devstack.network.addresses import OWN, free_addresses
 from devstack.network.orders import Order, Orders
-from devstack.network.sites import Site, write_sites
+from devstack.network.site import Site
+from devstack.network.sites import write_sites
 from devstack.network.technologies import KINDS
 from devstack.outside import Outside
 from devstack.ports import free_ports

@@ -7,7 +7,7 @@ import pytest
 from devstack.errors import OutageRefused
 from devstack.network.orders import Orders
 from devstack.network.outage import Asked, Command
-from devstack.network.sites import Site
+from devstack.network.site import Site
 
 NOON = 1_800_000_000.0
 DISTRICTS = {"64.01.06": "Long Ikis", "64.01.04": "Tanah Grogot", "": ""}

@@ -10,7 +10,7 @@ from devstack.network.addresses import OWN, free_addresses, is_simulated
 from devstack.network.lines import STRAINED_MS, Lines
 from devstack.network.orders import Order
 from devstack.network.script import AREA_OUTAGES, HOUR_S, WINDOW_S, episodes, health
-from devstack.network.sites import Site
+from devstack.network.site import Site
 from devstack.network.technologies import KINDS, SHARES
 from hypothesis import given
 from hypothesis import strategies as st

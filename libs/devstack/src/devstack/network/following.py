@@ -15,7 +15,8 @@ from devstack.network.laying import lay, missing_lines, sites_of, with_lines
 from devstack.network.lines import Lines
 from devstack.network.orders import Orders
 from devstack.network.settings import NetworkSettings
-from devstack.network.sites import Site, laid_mark, read_sites, write_sites
+from devstack.network.site import Site
+from devstack.network.sites import laid_mark, read_sites, write_sites
 from devstack.tokens import fetch_token
 
 LOOK_FOR_ORDERS_S = 0.1

@@ -17,7 +17,7 @@ from smartcity.inventory.v1.point_pb2 import Point, Technology
 from devstack.network.addresses import free_addresses, is_simulated
 from devstack.network.inventory import Inventory, Stock
 from devstack.network.script import chances
-from devstack.network.sites import Site
+from devstack.network.site import Site
 from devstack.network.technologies import SHARES
 
 DEMO, SIMULATED = "demo", "simulated"

@@ -7,7 +7,7 @@ from devstack.network import script
 from devstack.network.addresses import OWN
 from devstack.network.orders import Order
 from devstack.network.script import Health
-from devstack.network.sites import Site
+from devstack.network.site import Site
 from devstack.network.technologies import kind_of
 
 STRAINED_LOSS = 0.25

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from devstack.network.folder import write_whole
-from devstack.network.sites import Site
+from devstack.network.site import Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

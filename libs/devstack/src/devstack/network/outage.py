@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from devstack.errors import OutageRefused
 from devstack.network.orders import Order, Orders
-from devstack.network.sites import Site, read_sites
+from devstack.network.site import Site
+from devstack.network.sites import read_sites
 from devstack.output import say
 from devstack.state import StateFolder, require_ready
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from devstack.network.sites import Site
+from devstack.network.site import Site
 from devstack.network.technologies import kind_of
 
 HOUR_S = 3600.0

@@ -1,27 +1,12 @@
 """Where the network's lines lead, as the inventory said it last; kept so that a restart knows."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from devstack.network.folder import write_whole
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """A point that a line of the simulated network leads to."""
-
-    point: str
-    """Its id, such as `DES-64.01.06.2012`."""
-    display_name: str
-    district: str
-    """The district's code, such as `64.01.06`; "" when nobody knows."""
-    district_name: str
-    technology: str
-    address: str
-
+from devstack.network.site import Site
 
 SITES = TypeAdapter(tuple[Site, ...])
 
