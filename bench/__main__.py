@@ -13,6 +13,7 @@ from devstack.testing import open_folder
 from events import events
 from files import files
 from ingest import ingest
+from prober import prober
 from reads import reads
 from start import start
 from table import Table
@@ -27,6 +28,7 @@ PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "walls": walls,
     "ingest": ingest,
     "files": files,
+    "prober": prober,
 }
 
 

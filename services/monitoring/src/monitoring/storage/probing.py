@@ -13,7 +13,7 @@ from monitoring.domain.check import ScheduledCheck
 from monitoring.domain.partitions import PARTITIONS
 
 READ_CHECKS = """
-SELECT region_code, point_id, check_id, kind, address, port, packets, spacing_ms, timeout_ms,
+SELECT region_code, point_id, check_id, checks.kind, address, port, packets, spacing_ms, timeout_ms,
        interval_s, http, dns
   FROM checks
   JOIN unnest($1::text[], $2::smallint[]) AS held (region_code, partition_id)
