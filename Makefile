@@ -53,6 +53,10 @@ token: $(INSTALLED) ## Print a token for the running platform (ROLE=operator REG
 events: $(INSTALLED) ## Look at events of the running platform (ARGS="tail", "lag", "dead list", "--help")
 	@exec $(STACK) events $(or $(ARGS),--help)
 
+.PHONY: outage
+outage: $(INSTALLED) ## Break demo lines (POINT=DES-64.01.06.2012 or DISTRICT=64.01.06, MINUTES=10; ARGS=list, ARGS=end)
+	@exec $(STACK) outage $(ARGS) $(if $(POINT),--point '$(POINT)') $(if $(DISTRICT),--district '$(DISTRICT)') $(if $(MINUTES),--minutes '$(MINUTES)')
+
 .PHONY: clean
 clean: $(INSTALLED) ## Delete the platform's state: databases, streams, keys, logs (DATA=.local/stack)
 	@$(STACK) clean

@@ -44,7 +44,7 @@ async def main(wanted: list[str]) -> None:
 
 
 async def _on_one_platform(folder: Path, names: list[str]) -> None:
-    settings = StackSettings.model_validate({"port": 0, "state_folder": folder})
+    settings = StackSettings.model_validate({"port": 0, "state_folder": folder, "network": "off"})
     async with Stack(settings) as stack:
         for name in names:
             print(await PARTS[name](stack))

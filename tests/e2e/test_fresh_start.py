@@ -85,15 +85,18 @@ async def test_make_run_starts_everything_with_the_data_and_keeps_it(state: Path
     async with caller(url, state, "operator", "64.01") as client:
         created = await client.post("/v1/regions/64.01/points?pointId=KEPT-1", json=body)
         assert created.status_code == 200
-        gone = await client.delete("/v1/regions/64.01/points/KEC-64.01.01")
-        assert gone.status_code == 200
+        renamed = await client.patch(
+            "/v1/regions/64.01/points/KEC-64.01.01", json={"displayName": "Kantor Camat"}
+        )
+        assert renamed.status_code == 200
     await ctrl_c(run)
 
     run = await make_run(state)
     url = (await run.line("ready: http://127.0.0.1:")).removeprefix("ready: ")
     async with caller(url, state, "operator", "64.01") as client:
         assert (await client.get("/v1/regions/64.01/points/KEPT-1")).json() == created.json()
-        assert (await client.get("/v1/regions/64.01/points/KEC-64.01.01")).status_code == 404
+        kept = (await client.get("/v1/regions/64.01/points/KEC-64.01.01")).json()
+        assert kept["displayName"] == "Kantor Camat"
         loading = await create_subprocess_exec(
             *make("load", state, "REGION=64.09", "FROM=data/ppu"), stdout=PIPE
         )

@@ -11,7 +11,9 @@ from common.settings import load as load_settings
 
 from devstack import commands
 from devstack.errors import StackError
+from devstack.network.outage import Asked, outage
 from devstack.settings import StackEnvironment, StackSettings
+from devstack.state import StateFolder
 
 
 def main() -> int:
@@ -39,11 +41,17 @@ async def _run(arguments: argparse.Namespace, settings: StackSettings) -> int:
             await commands.token(settings, f"{arguments.region}/{arguments.role}")
         case "events":
             return await commands.events(settings, arguments.words)
+        case "outage":
+            outage(StateFolder(settings.state_folder), _asked(arguments))
         case "clean":
             await commands.clean(settings)
         case _:
             return await commands.up(settings, quiet=arguments.quiet)
     return 0
+
+
+def _asked(arguments: argparse.Namespace) -> Asked:
+    return Asked(arguments.action, arguments.point, arguments.district, arguments.minutes)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--with-parent", action="store_true", help="stop when the parent dies")
     named = parser.add_subparsers(
-        dest="command", metavar="up|load|verify|reseal|token|events|clean"
+        dest="command", metavar="up|load|verify|reseal|token|events|outage|clean"
     )
     named.add_parser("up", help="start everything (the default)")
     loading = named.add_parser("load", help="load a folder of data into the running stack")
@@ -66,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     asking.add_argument("--region", default="64.01", help="its code; * with the role admin")
     telling = named.add_parser("events", help="the operator's tool for events", add_help=False)
     telling.add_argument("words", nargs=argparse.REMAINDER)
+    breaking = named.add_parser("outage", help="break lines of the simulated network")
+    breaking.add_argument("action", nargs="?", choices=("begin", "list", "end"), default="begin")
+    breaking.add_argument("--point", default="", help="its id, such as DES-64.01.06.2012")
+    breaking.add_argument("--district", default="", help="its code or name, such as 64.01.06")
+    breaking.add_argument("--minutes", default="", help="0.1 to 1440; 10 when it is not said")
     named.add_parser("clean", help="delete the state folder; refused while a stack uses it")
     return parser
 

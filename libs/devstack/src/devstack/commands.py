@@ -7,16 +7,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from devstack.errors import StackNotRunning, StackRunning, TokenRefused
+from devstack.errors import StackRunning, TokenRefused
+from devstack.network.addresses import BLOCK
+from devstack.network.sites import laid_mark
 from devstack.output import Output, say
 from devstack.postgres import EmbeddedPostgres
 from devstack.process import ProcessSpec, child_environment, run_to_end
 from devstack.services import Place, Service, inventory
 from devstack.settings import StackSettings
 from devstack.stack import Stack
-from devstack.state import StateFolder, held, holder
+from devstack.state import StateFolder, held, holder, require_ready
 from devstack.tokens import fetch_token
-from devstack.waiting import always
+from devstack.waiting import always, until
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -33,7 +35,11 @@ async def up(settings: StackSettings, *, quiet: bool) -> int:
         async with stack:
             say(addresses(stack))
             say(f"ready: {stack.url}")
-            name = await stack.until_given_up()
+            laying = asyncio.create_task(tell_of_laying(stack))
+            try:
+                name = await stack.until_given_up()
+            finally:
+                laying.cancel()
             say(f"{name} cannot be kept alive (see {state.logs}): stopping everything")
     except asyncio.CancelledError:
         say("stopped")
@@ -74,7 +80,7 @@ async def reseal(settings: StackSettings) -> None:
 
 async def _run_command(settings: StackSettings, state: StateFolder, *words: str) -> None:
     """Run a command of the inventory as its database's owner."""
-    _require_ready(state)
+    require_ready(state)
     service = inventory(Place(settings, state, EmbeddedPostgres(state.postgres), 0))
     sink = Output(terminal=sys.stdout.buffer).sink(service.name)
     await run_to_end(_command(service, words, settings.load_within_s), sink)
@@ -87,7 +93,7 @@ async def events(settings: StackSettings, words: Sequence[str]) -> int:
         StackNotRunning: There is none, or it is still starting.
     """
     state = StateFolder(settings.state_folder)
-    _require_ready(state)
+    require_ready(state)
     told: dict[str, str] = json.loads(state.addresses.read_text())
     command = (sys.executable, "-m", "common.events", *words)
     process = await asyncio.create_subprocess_exec(*command, env=child_environment(told))
@@ -105,7 +111,7 @@ async def token(settings: StackSettings, grant: str) -> None:
         TokenRefused: There is no such grant, or the stack's issuer is not the local one.
     """
     state = StateFolder(settings.state_folder)
-    _require_ready(state)
+    require_ready(state)
     issuer = state.issuer.read_text()
     if not issuer.startswith("http"):
         raise TokenRefused(f"no token from here: {issuer}")
@@ -129,11 +135,6 @@ async def clean(settings: StackSettings) -> None:
         state.remove()
 
 
-def _require_ready(state: StateFolder) -> None:
-    if holder(state) is None or not state.ready.exists():
-        raise StackNotRunning(f"no stack is ready on {state.path}: start it with make run")
-
-
 def addresses(stack: Stack) -> str:
     """Return the block that tells where everything is."""
     place = stack.place
@@ -145,6 +146,7 @@ def addresses(stack: Stack) -> str:
         ("issuer", place.issuer if place.settings.identity == "required" else "off"),
         ("PostgreSQL", stack.postgres.url("inventory", "inventory")),
         ("NATS", stack.nats.url),
+        ("lines", lines(stack)),
         ("metrics", f"http://{place.address('inventory-metrics')}/metrics (inventory)"),
         ("", f"http://{place.address('monitoring-metrics')}/metrics (monitoring)"),
         ("", f"http://{place.address('gateway-metrics')}/metrics (gateway)"),
@@ -152,6 +154,28 @@ def addresses(stack: Stack) -> str:
         *(("opened (o+x)", f"{path} for PostgreSQL's user") for path in stack.postgres.opened),
     )
     return "\n".join(("", *(f"  {name:<14} {value}" for name, value in rows), ""))
+
+
+async def tell_of_laying(stack: Stack) -> None:
+    """Say when the demonstration's lines are laid: by then many lines of logs have gone by."""
+    laid = laid_mark(stack.state.of("network"), stack.settings.region)
+    if "network" not in stack.children or stack.settings.data_folder is None or laid.exists():
+        return
+    say("the demonstration's lines are being laid, once; all the rest works already")
+
+    async def done() -> bool:
+        return laid.exists()
+
+    if await until(done, stack.settings.load_within_s):
+        say(f"the demonstration's lines are laid; this is {stack.url}")
+
+
+def lines(stack: Stack) -> str:
+    """Return where the simulated network is."""
+    if "network" not in stack.children:
+        return "none are simulated"
+    where = f"UDP port {stack.place.port('network')} of {BLOCK}"
+    return f"simulated, {where}; broken by make outage"
 
 
 def _stop_on_signals(stack: Stack) -> None:

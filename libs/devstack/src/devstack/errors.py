@@ -43,3 +43,7 @@ class TokenRefused(StackError):
 
 class KeysGone(StackError):
     """The file with the keys of personal data is missing beside a database that needs it."""
+
+
+class OutageRefused(StackError):
+    """The outage that was asked for cannot be."""

@@ -25,8 +25,9 @@ class Outside:
 
     @classmethod
     async def start(cls, *words: str, **settings: object) -> Self:
-        """Start the process; `port=0` becomes SMARTCITY_STACK_PORT=0."""
-        named = {f"SMARTCITY_STACK_{name.upper()}": str(value) for name, value in settings.items()}
+        """Start the process; `port=0` becomes SMARTCITY_STACK_PORT=0. The network is off."""
+        told = {"network": "off"} | settings
+        named = {f"SMARTCITY_STACK_{name.upper()}": str(value) for name, value in told.items()}
         command = (sys.executable, *words)
         env = dict(os.environ) | named
         return cls(

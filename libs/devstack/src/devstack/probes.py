@@ -1,7 +1,10 @@
 """Questions to a process: is it there, is it well."""
 
 import asyncio
+import socket
 from http import HTTPStatus
+
+from probes.stamp_packets import now, read_reflection, request
 
 from devstack.waiting import Condition
 
@@ -34,6 +37,28 @@ def answers_ok(address: str, path: str) -> Condition:
             return False
 
     return condition
+
+
+def reflects(host: str, port: int) -> Condition:
+    """Make the condition that a STAMP packet (RFC 8762) is answered."""
+
+    async def condition() -> bool:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                return await _reflection(host, port)
+        except (OSError, TimeoutError):
+            return False
+
+    return condition
+
+
+async def _reflection(host: str, port: int) -> bool:
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.setblocking(False)  # noqa: FBT003 - the library's shape
+        asker.connect((host, port))
+        await loop.sock_sendall(asker, request(0, now()))
+        return read_reflection(await loop.sock_recv(asker, 100)) is not None
 
 
 async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from devstack.databases import owner_of
 from devstack.keys import contact_keys_file
+from devstack.network.addresses import OWN
 from devstack.ports import free_ports, is_free
 from devstack.postgres import EmbeddedPostgres
-from devstack.probes import accepts, answers_ok
+from devstack.probes import accepts, answers_ok, reflects
 from devstack.settings import StackSettings
 from devstack.state import StateFolder
 from devstack.waiting import Condition
@@ -136,6 +137,30 @@ def monitoring(place: Place, replica: int = 1) -> Service:
     )
 
 
+def network(place: Place) -> Service:
+    """Simulate the lines of the demonstration's points."""
+    settings, port = place.settings, place.port("network")
+    local = has_local_issuer(settings)
+    knows = local or settings.identity == "off"
+    return Service(
+        name="network",
+        module="devstack.network",
+        database=False,
+        env={
+            "SMARTCITY_NETWORK_PORT": str(port),
+            "SMARTCITY_NETWORK_SEED": str(settings.network_seed),
+            "SMARTCITY_NETWORK_FOLDER": str(place.state.of("network")),
+            "SMARTCITY_NETWORK_REGION": settings.region,
+            # By the gateway, which is ready last: so its start is not slowed by what is laid then.
+            "SMARTCITY_NETWORK_INVENTORY_ADDRESS": place.public_address if knows else "",
+            "SMARTCITY_NETWORK_ISSUER": place.issuer if local else "",
+            "SMARTCITY_NETWORK_SECRETS_FOLDER": str(place.state.secrets),
+            "SMARTCITY_NETWORK_LOG_LEVEL": settings.log_level,
+        },
+        ready=reflects(OWN, port),
+    )
+
+
 def prober(place: Place) -> Service:
     """Asks the points whether they answer; STAMP is for the simulated lines of `network`."""
     metrics = place.address("prober-metrics")
@@ -178,13 +203,21 @@ def gateway(place: Place) -> Service:
     )
 
 
-ALL: tuple[Builder, ...] = (issuer, inventory, monitoring, prober, gateway)
+ALL: tuple[Builder, ...] = (issuer, inventory, monitoring, network, prober, gateway)
 
 
 def needed(settings: StackSettings) -> tuple[Builder, ...]:
     """Return the services that a stack with these settings runs, in start order."""
-    local = settings.identity == "required" and not settings.oidc_issuer
-    return tuple(build for build in ALL if build is not issuer or local)
+    left_out: dict[Builder, bool] = {
+        issuer: not has_local_issuer(settings),
+        network: settings.network == "off" or sys.platform != "linux",
+    }
+    return tuple(build for build in ALL if not left_out.get(build, False))
+
+
+def has_local_issuer(settings: StackSettings) -> bool:
+    """Tell whether tokens come from the stack's own issuer."""
+    return settings.identity == "required" and not settings.oidc_issuer
 
 
 REPLICATED: Mapping[str, Callable[[Place, int], Service]] = {

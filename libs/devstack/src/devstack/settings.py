@@ -42,6 +42,10 @@ class StackSettings(BaseModel):
     """Loaded at every start, its points only at the first; `none` loads nothing."""
     load_within_s: float = 600
     """How long a load may take."""
+    network: Literal["on", "off"] = "on"
+    """Simulated lines for the points tagged `demo`; `off` has none. Linux only."""
+    network_seed: int = 6401
+    """What fails when: the same seed tells the same story."""
     log_level: str = "INFO"
     durable: bool = True
     """False: PostgreSQL may lose data when the machine (not a process) crashes; for tests."""

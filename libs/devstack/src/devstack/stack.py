@@ -15,7 +15,7 @@ from devstack.output import Output
 from devstack.ports import free_ports, require_free
 from devstack.postgres import EmbeddedPostgres, PostgresOptions
 from devstack.process import Child, ProcessSpec, child_environment, run_to_end
-from devstack.services import Builder, Place, Service, issuer, needed, replicas
+from devstack.services import Builder, Place, Service, issuer, needed, network, replicas
 from devstack.settings import StackSettings
 from devstack.state import StateFolder, held
 from devstack.tokens import fetch_token
@@ -197,6 +197,8 @@ class Stack:
             "SMARTCITY_NATS_URL": self.nats.url,
             "SMARTCITY_DATABASE_URL": self.postgres.url("inventory", "inventory"),
         }
+        if network in self._services:
+            settings["SMARTCITY_NETWORK_REGION"] = self.settings.region
         self.state.addresses.write_text(json.dumps(settings))
         self.state.issuer.write_text(self._issuer())
         self.state.ready.write_text(self.url)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from devstack.errors import NotStateFolder, StackRunning
+from devstack.errors import NotStateFolder, StackNotRunning, StackRunning
 
 LEFTOVERS_END_WITHIN_S = 30.0
 
@@ -83,6 +83,16 @@ def holder(folder: StateFolder) -> int | None:
         return None if _try_lock(lock) else _written_pid(lock)
     finally:
         os.close(lock)
+
+
+def require_ready(folder: StateFolder) -> None:
+    """Check that a stack serves.
+
+    Raises:
+        StackNotRunning: There is none, or it is still starting.
+    """
+    if holder(folder) is None or not folder.ready.exists():
+        raise StackNotRunning(f"no stack is ready on {folder.path}: start it with make run")
 
 
 async def _take(lock: int, folder: StateFolder) -> None:

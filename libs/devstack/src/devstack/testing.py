@@ -177,7 +177,12 @@ async def fresh_stack(servers_folder: Path) -> AsyncIterator[StartStack]:
 @asynccontextmanager
 async def _temporary_stack(parent: Path, **changes: object) -> AsyncIterator[Stack]:
     folder = open_folder("stack-", parent)
-    fixed: dict[str, object] = {"port": 0, "state_folder": folder, "durable": False}
+    fixed: dict[str, object] = {
+        "port": 0,
+        "state_folder": folder,
+        "durable": False,
+        "network": "off",  # points stay PLANNED, as the data has them, and the start is quick
+    }
     try:
         async with Stack(StackSettings.model_validate(fixed | changes)) as running:
             yield running

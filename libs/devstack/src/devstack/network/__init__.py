@@ -1,0 +1,1 @@
+"""The simulated network: lines to the demonstration points that answer, lag, lose and fail."""
