@@ -12,7 +12,8 @@ from smartcity.inventory.v1.events_pb2 import CircuitChanged
 from smartcity.monitoring.v1 import check_pb2
 from smartcity.monitoring.v1.check_pb2 import Check
 
-from monitoring.operations.write_check import MUTATIONS, complete_check
+from monitoring.operations.publish import MUTATIONS
+from monitoring.operations.write_check import complete_check
 from monitoring.storage import checks
 
 
