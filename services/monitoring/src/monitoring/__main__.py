@@ -17,6 +17,7 @@ from common.telemetry.logs import configure_logs
 from monitoring.api.servicer import published
 from monitoring.events.points import INTEREST, keep_point
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.roll_up import run_roll_ups
 from monitoring.operations.run_writer import run_writer
 from monitoring.settings import MonitoringSettings, OwnerSettings
 
@@ -40,7 +41,12 @@ async def _serve(settings: MonitoringSettings) -> None:
         open_database(settings.database_url, size=settings.database_connections) as database,
         open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
     ):
-        needs = Dependencies(database, bus, kept_days=settings.kept_days)
+        needs = Dependencies(
+            database,
+            bus,
+            kept_days=settings.kept_days,
+            hourly_kept_days=settings.hourly_kept_days,
+        )
         await serve(
             "monitoring",
             [published(needs)],
@@ -50,6 +56,7 @@ async def _serve(settings: MonitoringSettings) -> None:
                 Relay(database, bus, "MONITORING").run,
                 Consumer(database, bus, INTEREST, keep_point).run,
                 partial(run_writer, needs),
+                partial(run_roll_ups, needs),
             ],
         )
 

@@ -4,6 +4,7 @@ import grpc
 from common.rpc.server import Published
 from smartcity.monitoring.v1 import monitoring_service_pb2, monitoring_service_pb2_grpc
 
+from monitoring.api.measurement_history import MeasurementHistoryMethods
 from monitoring.api.measurements import MeasurementMethods
 from monitoring.api.statuses import StatusMethods
 from monitoring.operations.dependencies import Dependencies
@@ -16,6 +17,7 @@ ENDLESS = frozenset({"WatchStatuses"})
 
 class MonitoringServicer(
     MeasurementMethods,
+    MeasurementHistoryMethods,
     StatusMethods,
     monitoring_service_pb2_grpc.MonitoringServiceServicer,
 ):

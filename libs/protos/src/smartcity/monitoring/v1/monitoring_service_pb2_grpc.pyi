@@ -4,7 +4,9 @@ isort:skip_file
 Whether it works."""
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
+from smartcity.monitoring.v1 import measurement_history_pb2 as _measurement_history_pb2
 from smartcity.monitoring.v1 import measurement_pb2 as _measurement_pb2
 from smartcity.monitoring.v1 import status_pb2 as _status_pb2
 import abc as _abc_1
@@ -51,6 +53,10 @@ class MonitoringServiceStub:
     """
     ListStateIntervals: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListStateIntervalsRequest, _status_pb2.ListStateIntervalsResponse]
     """Lists how a point's state was."""
+    QueryMeasurements: _grpc.UnaryUnaryMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _measurement_history_pb2.QueryMeasurementsResponse]
+    """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+    ExportMeasurements: _grpc.UnaryStreamMultiCallable[_measurement_history_pb2.ExportMeasurementsRequest, _httpbody_pb2.HttpBody]
+    """Exports the measurements of a point as a CSV file."""
 
 @_typing.type_check_only
 class MonitoringServiceAsyncStub(MonitoringServiceStub):
@@ -74,6 +80,10 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """
     ListStateIntervals: _aio.UnaryUnaryMultiCallable[_status_pb2.ListStateIntervalsRequest, _status_pb2.ListStateIntervalsResponse]  # type: ignore[assignment]
     """Lists how a point's state was."""
+    QueryMeasurements: _aio.UnaryUnaryMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _measurement_history_pb2.QueryMeasurementsResponse]  # type: ignore[assignment]
+    """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+    ExportMeasurements: _aio.UnaryStreamMultiCallable[_measurement_history_pb2.ExportMeasurementsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Exports the measurements of a point as a CSV file."""
 
 class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Monitoring: measurements of points and the state that they show.
@@ -124,5 +134,21 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.ListStateIntervalsResponse, _abc.Awaitable[_status_pb2.ListStateIntervalsResponse]]:
         """Lists how a point's state was."""
+
+    @_abc_1.abstractmethod
+    def QueryMeasurements(
+        self,
+        request: _measurement_history_pb2.QueryMeasurementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_measurement_history_pb2.QueryMeasurementsResponse, _abc.Awaitable[_measurement_history_pb2.QueryMeasurementsResponse]]:
+        """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+
+    @_abc_1.abstractmethod
+    def ExportMeasurements(
+        self,
+        request: _measurement_history_pb2.ExportMeasurementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Exports the measurements of a point as a CSV file."""
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
