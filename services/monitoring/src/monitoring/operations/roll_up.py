@@ -29,11 +29,11 @@ LOOK_EVERY_S = 5.0
 SURVIVED = (ServiceError, asyncpg.PostgresError, OSError, TimeoutError)
 
 
-async def run_roll_ups(needs: Dependencies) -> None:
+async def run_roll_ups(needs: Dependencies, settled: timedelta = SETTLED) -> None:
     """Roll up until cancelled."""
     while True:
         try:
-            made = await roll_up(needs)
+            made = await roll_up(needs, settled)
         except SURVIVED as error:
             logger().warning("not rolled up", error=repr(error))
             made = 0

@@ -56,7 +56,7 @@ EXPORT = f"""
 SELECT point_id, source,
        to_char(measure_time, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS measure_time,
        {", ".join(FIGURES).replace("success", "success::text")},
-       CASE WHEN method ~ E'^\'*[=+@\\t\\r-]' THEN '\'' || method ELSE method END AS method
+       CASE WHEN method ~ '^''*[=+@\\t\\r-]' THEN '''' || method ELSE method END AS method
   FROM measurements AS stored
  WHERE region_code = $1 AND point_id = $2
    AND ($3::timestamptz IS NULL OR stored.measure_time >= $3)
