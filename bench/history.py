@@ -46,8 +46,8 @@ SELECT date_trunc($1, measure_time) AS step, count(*), avg(rtt_mean_ms), min(rtt
 """
 LEFT = "SELECT count(*) FROM roll_up_marks WHERE point_id LIKE 'H-%' AND hour < $1"
 SIZE = """
-SELECT sum(pg_total_relation_size(relid))
-  FROM pg_partition_tree($1)
+SELECT coalesce(sum(pg_total_relation_size(relid)), pg_total_relation_size($1::text::regclass))
+  FROM pg_partition_tree($1::text::regclass)
 """
 Once = Callable[[int], Awaitable[object]]
 

@@ -31,7 +31,7 @@ def exact(values: Sequence[float], percent: int) -> float:
 
 @given(VALUES, st.integers(0, 100))
 def test_a_percentile_is_at_most_one_per_cent_away(values: list[float], percent: int) -> None:
-    found = histogram_of(values).percentile(percent)
+    (found,) = histogram_of(values).percentiles([percent])
     assert math.isclose(found, exact(values, percent), rel_tol=RELATIVE_ERROR + 1e-9)
 
 
@@ -58,27 +58,30 @@ def test_nothing_has_no_percentile() -> None:
     assert histogram_of([]) == Histogram() == merged([])
     assert Histogram().count == 0
     with pytest.raises(ValueError, match="no values"):
-        Histogram().percentile(50)
+        Histogram().percentiles([50])
 
 
 @given(st.floats(0, 1e9), st.integers(0, 100))
 def test_one_value_is_every_percentile_of_itself(value: float, percent: int) -> None:
     spread = spread_of([value])
-    assert spread.percentile(percent) == value == spread.mean
+    assert spread.percentiles([0, percent]) == [value, value]
+    assert spread.mean == value
 
 
 def test_zeros_are_exact() -> None:
     histogram = histogram_of([0.0] * 98 + [3.0, 5.0])
     assert (histogram.count, histogram.zeros) == (100, 98)
-    assert histogram.percentile(98) == 0.0
-    assert histogram.percentile(99) == pytest.approx(3.0, rel=0.01)
-    assert histogram.percentile(100) == pytest.approx(5.0, rel=0.01)
+    assert histogram.percentiles([98, 99, 100]) == [
+        0.0,
+        pytest.approx(3, 0.01),
+        pytest.approx(5, 0.01),
+    ]
 
 
 def test_the_percentile_of_hours_is_not_that_of_their_percentiles() -> None:
     """A quiet hour with ten values and a busy one with a thousand: the mean of both says 55."""
     quiet, busy = histogram_of([100.0] * 10), histogram_of([10.0] * 1000)
-    assert merged([quiet, busy]).percentile(95) == pytest.approx(10.0, rel=0.01)
+    assert merged([quiet, busy]).percentiles([95]) == [pytest.approx(10.0, rel=0.01)]
 
 
 @given(st.lists(SINGLE, min_size=1, max_size=200))

@@ -8,6 +8,7 @@ sum of histograms is the histogram of all their values, exactly and in whatever 
 """
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -32,25 +33,22 @@ class Histogram:
         """How many values there are."""
         return self.zeros + sum(self.bins.values())
 
-    def percentile(self, percent: int) -> float:
-        """Return the nearest-rank percentile, at most `RELATIVE_ERROR` of it away.
+    def percentiles(self, percents: Iterable[int]) -> list[float]:
+        """Return nearest-rank percentiles, each at most `RELATIVE_ERROR` of it away.
 
-        That is the smallest of the values which at least `percent` in a hundred do not exceed
+        That is the smallest of the values which at least so many in a hundred do not exceed
         (Hyndman and Fan 1996, definition 1); always near one that was measured, never between two.
 
         Raises:
             ValueError: There are no values.
         """
-        rank = max(1, -(-percent * self.count // HUNDRED))
-        if rank <= self.zeros:
-            return 0.0
         ordered = sorted(self.bins)
-        upto = accumulate((self.bins[index] for index in ordered), initial=self.zeros)
-        next(upto)
-        for index, reached in zip(ordered, upto, strict=True):
-            if reached >= rank:
-                return value_of(index)
-        raise ValueError("no values have no percentile")
+        reached = list(accumulate((self.bins[index] for index in ordered), initial=self.zeros))
+        if not reached[-1]:
+            raise ValueError("no values have no percentile")
+        ranks = (max(1, -(-percent * reached[-1] // HUNDRED)) for percent in percents)
+        places = (bisect_left(reached, rank) for rank in ranks)
+        return [value_of(ordered[place - 1]) if place else 0.0 for place in places]
 
 
 def histogram_of(values: Iterable[float]) -> Histogram:

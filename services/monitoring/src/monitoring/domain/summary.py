@@ -40,9 +40,9 @@ class Spread:
         """The mean of the values, within what was measured whatever the rounding."""
         return self._within(self.total / self.histogram.count)
 
-    def percentile(self, percent: int) -> float:
-        """Return a percentile as `Histogram` does, within what was measured."""
-        return self._within(self.histogram.percentile(percent))
+    def percentiles(self, percents: Iterable[int]) -> list[float]:
+        """Return percentiles as `Histogram` does, within what was measured."""
+        return [self._within(value) for value in self.histogram.percentiles(percents)]
 
     def _within(self, value: float) -> float:
         return min(max(value, self.least), self.greatest)
@@ -75,7 +75,9 @@ def interval_of(times_s: Iterable[float]) -> float | None:
 
 
 def added(summaries: Sequence[Summary]) -> Summary:
-    """Return the summary of all measurements of some summaries."""
+    """Return the summary of all measurements of some summaries; one at least."""
+    if len(summaries) == 1:
+        return summaries[0]
     found: dict[Figure, list[Spread]] = {}
     for one in summaries:
         for figure, spread in (one.spreads or {}).items():

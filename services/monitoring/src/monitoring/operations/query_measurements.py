@@ -25,6 +25,7 @@ from monitoring.storage import points, roll_ups, summed
 from monitoring.storage.roll_ups import Length
 
 PERCENTS = (50, 95, 99)
+NUMBERS = {figure: measurement_history_pb2.Figure.Value(figure.name) for figure in Figure}
 ANY_SOURCE = ""
 Reach = tuple[datetime, datetime]
 
@@ -136,9 +137,9 @@ def _bucket(bucket: Bucket, figures: Iterable[Figure]) -> MeasurementBucket:
 
 
 def _spread(figure: Figure, spread: Spread) -> FigureSpread:
-    p50, p95, p99 = (spread.percentile(percent) for percent in PERCENTS)
+    p50, p95, p99 = spread.percentiles(PERCENTS)
     return FigureSpread(
-        figure=measurement_history_pb2.Figure.Value(figure.name),
+        figure=NUMBERS[figure],
         count=spread.histogram.count,
         mean=spread.mean,
         min=spread.least,
