@@ -253,6 +253,16 @@ async def test_a_step_that_is_none_is_refused(monitoring: Monitoring, seconds: i
     assert list(refusal_of(failed.value).fields) == ["step"]
 
 
+async def test_what_is_no_number_is_counted_and_spoils_no_figure(monitoring: Monitoring) -> None:
+    """No caller gets them past the checks: they stand for a defect of ours."""
+    values = (float("nan"), float("inf"), 5.0)
+    await write(monitoring, [one(NOON - n * MINUTE, rtt) for n, rtt in enumerate(values, 1)])
+    monitoring.clock.time = NOON + MINUTE
+    await monitoring.roll_up()
+    (bucket,) = (await asked(monitoring, NOON - HOUR, NOON)).buckets
+    assert (bucket.count, bucket.figures[0].count, bucket.figures[0].max) == (3, 1, 5)
+
+
 async def exported(monitoring: Monitoring, **also: Any) -> list[dict[str, str]]:
     request = ExportMeasurementsRequest(parent=POINT, **also)
     parts = [part async for part in monitoring.stub.ExportMeasurements(request)]

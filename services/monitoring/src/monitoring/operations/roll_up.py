@@ -32,11 +32,13 @@ SURVIVED = (ServiceError, asyncpg.PostgresError, OSError, TimeoutError)
 async def run_roll_ups(needs: Dependencies, settled: timedelta = SETTLED) -> None:
     """Roll up until cancelled."""
     while True:
+        made = 0
         try:
             made = await roll_up(needs, settled)
         except SURVIVED as error:
             logger().warning("not rolled up", error=repr(error))
-            made = 0
+        except Exception as error:  # noqa: BLE001 - what cannot be rolled up must not stop the API
+            logger().error("not rolled up", error=repr(error))
         if made < AT_ONCE:
             await asyncio.sleep(LOOK_EVERY_S)
 

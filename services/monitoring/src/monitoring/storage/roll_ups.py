@@ -80,12 +80,6 @@ not taken."""
 
 KEEP_MONTHS = "SELECT keep_months($1, $2, $3)"
 
-BACKLOG = """
-SELECT count(*)
-  FROM roll_up_marks
- WHERE hour <= $1
-"""
-
 
 class RollUp(NamedTuple):
     """What one source measured of a point in an hour or a day."""
@@ -122,11 +116,6 @@ async def marked(
 ) -> list[Hour]:
     """Return the hours in [start, end) whose roll-ups do not hold all measurements."""
     return [Hour(key, row["hour"]) for row in await connection.fetch(MARKED, *key, start, end)]
-
-
-async def backlog(connection: Connection, latest: datetime) -> int:
-    """Return how many hours that begin at `latest` or before are marked."""
-    return int(await connection.fetchval(BACKLOG, latest))
 
 
 async def read(

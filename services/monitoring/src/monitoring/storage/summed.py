@@ -13,7 +13,7 @@ from monitoring.storage.roll_ups import Hour, RollUp, columns_of
 LOSS = "1 - coalesce(packets_received, 0)::float8 / nullif(packets_sent, 0)"
 VALUES = {figure: LOSS if figure is Figure.LOSS else figure.value for figure in Figure}
 GATHERED = ",\n       ".join(
-    f"array_agg({value}) FILTER (WHERE {value} IS NOT NULL) AS {figure}"
+    f"array_agg({value}) FILTER (WHERE {value} >= 0 AND {value} < 'infinity') AS {figure}"
     for figure, value in VALUES.items()
 )
 SUMMED = f"""
