@@ -54,7 +54,7 @@ async def roll_up(needs: Dependencies, settled: timedelta = SETTLED) -> int:
             return 0
         hours = await roll_ups.take_marks(connection, latest, settled, AT_ONCE)
         rows = await summed.sum_hours(connection, hours)
-        # In a thread: other calls go on meanwhile.
+        # In a thread, here and below: other calls go on meanwhile.
         hourly = await asyncio.to_thread(lambda: [summed.summed_of(row) for row in rows])
         await roll_ups.store(connection, Length.HOUR, hourly)
         await _roll_up_days(connection, hours)
@@ -64,8 +64,8 @@ async def roll_up(needs: Dependencies, settled: timedelta = SETTLED) -> int:
 async def _roll_up_days(connection: Connection, hours: Sequence[Hour]) -> None:
     days = {day_of(hour) for hour in hours}
     rows = await roll_ups.read_days(connection, days)
-    hourly = [roll_ups.roll_up_of(row) for row in rows]
-    await roll_ups.store(connection, Length.DAY, days_of(hourly))
+    daily = await asyncio.to_thread(lambda: days_of(map(roll_ups.roll_up_of, rows)))
+    await roll_ups.store(connection, Length.DAY, daily)
 
 
 def day_of(hour: Hour) -> Hour:

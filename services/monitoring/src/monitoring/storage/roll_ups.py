@@ -31,7 +31,7 @@ DELETE FROM roll_up_marks
        SELECT region_code, point_id, hour
          FROM roll_up_marks
         WHERE hour <= $1 AND marked_time <= now() - $2::interval
-        ORDER BY marked_time
+        ORDER BY hour
         LIMIT $3
           FOR UPDATE SKIP LOCKED)
 RETURNING region_code, point_id, hour
