@@ -44,7 +44,6 @@ CREATE TABLE roll_up_marks (
     marked_time     timestamptz NOT NULL,
     PRIMARY KEY (region_code, point_id, hour)
 );
-CREATE INDEX roll_up_marks_by_hour ON roll_up_marks (hour);
 COMMENT ON TABLE roll_up_marks IS 'Hours with measurements that their roll-ups do not hold yet; marked_time is the first since they were made';
 
 -- The update changes nothing but locks the mark, so that nobody makes the roll-up and takes the mark

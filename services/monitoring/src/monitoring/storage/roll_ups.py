@@ -25,13 +25,14 @@ class Length(Enum):
 
 ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended('roll-ups', 0))"
 
+# A point's hours together, so that a day of many late ones is made anew once.
 TAKE_MARKS = """
 DELETE FROM roll_up_marks
  WHERE (region_code, point_id, hour) IN (
        SELECT region_code, point_id, hour
          FROM roll_up_marks
         WHERE hour <= $1 AND marked_time <= now() - $2::interval
-        ORDER BY hour
+        ORDER BY region_code, point_id, hour
         LIMIT $3
           FOR UPDATE SKIP LOCKED)
 RETURNING region_code, point_id, hour
