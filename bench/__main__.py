@@ -12,6 +12,7 @@ from devstack.stack import Stack
 from devstack.testing import open_folder
 from events import events
 from files import files
+from history import history
 from ingest import ingest
 from prober import prober
 from reads import reads
@@ -27,6 +28,7 @@ PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "events": events,
     "walls": walls,
     "ingest": ingest,
+    "history": history,
     "files": files,
     "prober": prober,
 }

@@ -75,6 +75,33 @@ async def test_a_router_s_measurements_become_the_status_of_its_point(
     assert point in [one["point"] for one in listed["statuses"]]
 
 
+async def test_a_history_and_an_export_hold_what_was_reported(
+    api: httpx.AsyncClient, point: str
+) -> None:
+    await report(api, *(measurement(point, 60 * n, 5 - n) for n in range(4)))
+    url = f"/v1/{point}/measurements:query"
+    query = {"step": "3600s", "figure": ["LOSS"], "expectedInterval": "60s", "source": "router"}
+
+    async def all_of_them() -> bool:
+        buckets = (await api.get(url, params=query)).json()["buckets"]
+        return sum(int(bucket["count"]) for bucket in buckets) == 4
+
+    assert await until(all_of_them, within_s=20)
+    buckets = (await api.get(url, params=query)).json()["buckets"]
+    assert buckets[0]["missingShare"] == 1
+    assert buckets[0]["figures"] == []
+    losses = [figure for bucket in buckets for figure in bucket["figures"]]
+    assert {figure["figure"] for figure in losses} == {"LOSS"}
+    assert max(figure["max"] for figure in losses) == pytest.approx(0.6)
+    refused = await api.get(url, params={"step": "61s"})
+    assert refused.status_code == 400
+    exported = await api.get(f"/v1/{point}/measurements:export")
+    assert exported.headers["content-type"] == "text/csv; charset=utf-8"
+    named = f'attachment; filename="measurements-{point.rpartition("/")[2]}.csv"'
+    assert exported.headers["content-disposition"] == named
+    assert len(exported.text.splitlines()) == 5
+
+
 async def test_a_viewer_may_look_and_not_report(stack: Stack, point: str) -> None:
     async with http_caller(stack, "64.01/viewer") as viewer:
         assert (await viewer.get(f"/v1/{point}/status")).status_code == 200

@@ -21,6 +21,7 @@ from monitoring.events import circuits, points
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.run_incidents import run_incidents
 from monitoring.operations.run_prober import ProberOptions, run_prober
+from monitoring.operations.roll_up import run_roll_ups
 from monitoring.operations.run_writer import run_writer
 from monitoring.operations.turn_maintenance import run_maintenance
 from monitoring.settings import MonitoringSettings, OwnerSettings, ProberSettings
@@ -48,7 +49,12 @@ async def _serve(settings: MonitoringSettings) -> None:
         open_database(settings.database_url, size=settings.database_connections) as database,
         open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
     ):
-        needs = Dependencies(database, bus, kept_days=settings.kept_days)
+        needs = Dependencies(
+            database,
+            bus,
+            kept_days=settings.kept_days,
+            hourly_kept_days=settings.hourly_kept_days,
+        )
         follow = circuits.follow_circuits(settings.default_check.draft(), needs.clock)
         await serve(
             "monitoring",
@@ -62,6 +68,7 @@ async def _serve(settings: MonitoringSettings) -> None:
                 partial(run_writer, needs),
                 partial(run_incidents, needs),
                 partial(run_maintenance, needs),
+                partial(run_roll_ups, needs),
             ],
         )
 

@@ -65,6 +65,8 @@ class MonitoringSettings(ServiceSettings):
     database_connections: int = 12
     kept_days: Annotated[int, Field(ge=2, le=3650)] = 35
     """How many days of measurements are kept; older ones are refused."""
+    hourly_kept_days: Annotated[int, Field(ge=2, le=36500)] = 730
+    """How many days of hourly roll-ups are kept, and never fewer than of measurements."""
     default_check: DefaultCheck = DefaultCheck()
     """JSON: what is asked at a circuit's monitored address, such as {"kind": "ICMP"}."""
 

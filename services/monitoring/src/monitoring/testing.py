@@ -24,6 +24,7 @@ from smartcity.monitoring.v1.measurement_pb2 import Measurement
 from monitoring.api.servicer import published
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.run_incidents import run_incidents
+from monitoring.operations.roll_up import roll_up
 from monitoring.operations.run_writer import keep_days, run_writer
 from monitoring.settings import MIGRATIONS
 
@@ -101,6 +102,11 @@ class Monitoring:
             parent=REGION, measurements=measurements
         )
         return await self.stub.ReportMeasurements(request)
+
+    async def roll_up(self) -> None:
+        """Roll up everything that is marked, however lately."""
+        while await roll_up(self.needs, settled=timedelta(0)):
+            pass
 
     async def status(self, number: int = 0) -> status_pb2.Status:
         """Return the status of a point."""

@@ -305,6 +305,7 @@ async def test_old_days_go_and_a_late_one_still_finds_where_to_begin(
     await write_measurements(monitoring.needs, 0, hours)
     assert await monitoring.intervals() == [("UP", 0, None)]
     monitoring.clock.time = NOON + timedelta(days=36)
+    await monitoring.roll_up()
     await keep_days(monitoring.needs)
     assert await monitoring.stored() == 0
     async with monitoring.database.read() as connection:

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from common.errors import ResourceMissing
 from common.names import last_id, region_of
 from common.postgres.pages import Page
+from common.rpc.downloads import disposition
 from common.rpc.interceptor import Context
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
 from smartcity.inventory.v1 import point_pb2, point_transfer_pb2
 
 from inventory.operations.dependencies import Dependencies
-from inventory.operations.export_points import disposition, export_points, form_of
+from inventory.operations.export_points import export_points, file_name, form_of
 from inventory.operations.find_duplicate_points import find_duplicate_points
 from inventory.operations.import_points import import_points
 from inventory.operations.write_point import (
@@ -103,7 +104,7 @@ class PointMethods:
     ) -> AsyncIterator[HttpBody]:
         """Export points as a file."""
         form = form_of(request.format)
-        await context.send_initial_metadata([("content-disposition", disposition(request, form))])
+        await context.send_initial_metadata([disposition(file_name(request, form))])
         async for part in export_points(self.needs, request, form):
             yield HttpBody(content_type=form.media_type, data=part)
 

@@ -3,12 +3,13 @@
 import asyncio
 import csv
 import io
-import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from common.names import last_id
 from common.postgres.database import Row
+from common.rpc.downloads import BYTE_ORDER_MARK, spooled
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.inventory.v1.point_transfer_pb2 import (
     CSV,
@@ -26,11 +27,6 @@ from inventory.storage import points
 from inventory.storage.regions import require_region
 
 Blocks = AsyncIterator[Sequence[Row]]
-PIECE_BYTES = 256 * 1024
-SPOOLED_BYTES = 4 * 1024 * 1024
-"""A larger file waits on disk."""
-BYTE_ORDER_MARK = "\ufeff"
-"""Makes spreadsheets read the file as UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +50,24 @@ def form_of(number: ExportFormat.ValueType) -> Form:
     return next((form for form in FORMS if form.number == number), FORMS[0])
 
 
-def disposition(request: ExportPointsRequest, form: Form) -> str:
-    """Return the header that names the file."""
-    return f'attachment; filename="points-{last_id(request.parent)}.{form.suffix}"'
+def file_name(request: ExportPointsRequest, form: Form) -> str:
+    """Return the file's name."""
+    return f"points-{last_id(request.parent)}.{form.suffix}"
 
 
 async def export_points(
     needs: Dependencies, request: ExportPointsRequest, form: Form
 ) -> AsyncIterator[bytes]:
-    """Yield the file piece by piece, all of one moment.
+    """Yield the file piece by piece, all of one moment."""
 
-    It is written whole before its first piece leaves: a failure is told and not taken for the
-    file's end, and a slow reader holds no connection.
-    """
-    with tempfile.SpooledTemporaryFile(max_size=SPOOLED_BYTES) as file:
+    async def write(file: BinaryIO) -> None:
         async with needs.turns.any(), needs.database.snapshot() as connection:
             await require_region(connection, last_id(request.parent))
             async for piece in WRITERS[form.number](points.read_all(connection, request)):
                 file.write(piece)
-        file.seek(0)
-        while piece := file.read(PIECE_BYTES):
-            yield piece
+
+    async for piece in spooled(write):
+        yield piece
 
 
 async def _write_csv(blocks: Blocks) -> AsyncIterator[bytes]:

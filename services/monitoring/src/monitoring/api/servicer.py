@@ -9,6 +9,7 @@ from smartcity.monitoring.v1 import change_pb2, monitoring_service_pb2, monitori
 from monitoring.api.checks import CheckMethods
 from monitoring.api.incidents import IncidentMethods
 from monitoring.api.maintenance_windows import MaintenanceWindowMethods
+from monitoring.api.measurement_history import MeasurementHistoryMethods
 from monitoring.api.measurements import MeasurementMethods
 from monitoring.api.statuses import StatusMethods
 from monitoring.operations.dependencies import Dependencies
@@ -31,6 +32,7 @@ class MonitoringServicer(
     IncidentMethods,
     CheckMethods,
     MeasurementMethods,
+    MeasurementHistoryMethods,
     StatusMethods,
     MaintenanceWindowMethods,
     monitoring_service_pb2_grpc.MonitoringServiceServicer,

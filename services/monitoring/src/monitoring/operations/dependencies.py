@@ -21,17 +21,26 @@ def uuid7() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The database, the bus, the clock, how long measurements are kept, and the source of ids."""
+    """The database, the bus, the clock, how long things are kept, and the source of ids."""
 
     database: Database
     bus: Bus
     clock: Callable[[], datetime] = utc_now
     kept_days: int = 35
+    hourly_kept_days: int = 730
     new_id: Callable[[], str] = uuid7
     """A UUIDv7 for a resource whose creator chose none."""
 
     @property
     def oldest(self) -> datetime:
         """The begin of the first day whose measurements are kept."""
-        day = self.clock() - timedelta(days=self.kept_days)
+        return self._days_ago(self.kept_days)
+
+    @property
+    def oldest_hourly(self) -> datetime:
+        """The begin of the first day whose hourly roll-ups are kept."""
+        return self._days_ago(max(self.hourly_kept_days, self.kept_days))
+
+    def _days_ago(self, days: int) -> datetime:
+        day = self.clock() - timedelta(days=days)
         return day.replace(hour=0, minute=0, second=0, microsecond=0)

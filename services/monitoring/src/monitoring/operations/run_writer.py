@@ -21,7 +21,7 @@ from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.report_measurements import STREAM
 from monitoring.operations.write_measurements import expire_statuses, write_measurements
 from monitoring.storage import measurements as rows
-from monitoring.storage import timelines
+from monitoring.storage import roll_ups, timelines
 
 BATCH = 64
 """Messages; each holds at most 2,000 measurements."""
@@ -43,11 +43,16 @@ async def run_writer(needs: Dependencies) -> None:
 
 
 async def keep_days(needs: Dependencies) -> None:
-    """Have tables for the days whose measurements are accepted, and nothing of older ones."""
-    last = (needs.clock() + timedelta(days=DAYS_AHEAD)).date()
+    """Have tables for the days whose measurements are accepted, and nothing of older ones.
+
+    A day whose hours are not all rolled up stays until they are.
+    """
+    oldest, last = needs.oldest, needs.clock() + timedelta(days=DAYS_AHEAD)
     async with needs.database.transaction() as connection:
-        await rows.keep_days(connection, needs.oldest.date(), last)
-        await timelines.prune(connection, needs.oldest)
+        await roll_ups.keep_months(connection, needs.oldest_hourly, oldest, last)
+        await timelines.prune(connection, oldest)
+        # The last, since a drop keeps writers waiting until the transaction's end.
+        await rows.keep_days(connection, oldest.date(), last.date())
 
 
 async def _until_done(needs: Dependencies) -> None:

@@ -1,8 +1,8 @@
 """Measurements as rows, and the days whose tables hold them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from common.names import ids
 from common.postgres.database import Connection, Row
@@ -61,6 +61,20 @@ SELECT {OBSERVED}
  ORDER BY measure_time, source
 """
 
+# A method is any text: a mark stops a spreadsheet from running it as a formula.
+EXPORT = f"""
+SELECT point_id, source,
+       to_char(measure_time, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS measure_time,
+       {", ".join(FIGURES).replace("success", "success::text")},
+       CASE WHEN method ~ '^''*[=+@\\t\\r-]' THEN '''' || method ELSE method END AS method
+  FROM measurements AS stored
+ WHERE region_code = $1 AND point_id = $2
+   AND ($3::timestamptz IS NULL OR stored.measure_time >= $3)
+   AND ($4::timestamptz IS NULL OR stored.measure_time < $4)
+   AND ($5::text[] IS NULL OR source = ANY ($5))
+ ORDER BY stored.measure_time, source
+"""
+
 KEEP_DAYS = "SELECT keep_days($1, $2)"
 
 
@@ -91,6 +105,18 @@ async def read_after(
 ) -> list[Observation]:
     """Return a point's measurements after a time, or all, in their order."""
     return [_observation(row) for row in await connection.fetch(READ_AFTER, *key, time)]
+
+
+async def copy_csv(
+    connection: Connection,
+    key: PointKey,
+    span: tuple[datetime | None, datetime | None],
+    sources: Collection[str],
+    file: BinaryIO,
+) -> None:
+    """Write a point's measurements of a half-open span as CSV; no sources: those of all."""
+    filters = (*key, *span, list(sources) or None)
+    await connection.copy_from_query(EXPORT, *filters, output=file, format="csv", header=True)
 
 
 async def keep_days(connection: Connection, oldest: date, last: date) -> None:

@@ -1,0 +1,29 @@
+"""Files that a call answers with: written whole, then sent piece by piece."""
+
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import BinaryIO, cast
+
+PIECE_BYTES = 256 * 1024
+SPOOLED_BYTES = 4 * 1024 * 1024
+"""A larger file waits on disk."""
+BYTE_ORDER_MARK = "\ufeff"
+"""Makes spreadsheets read a CSV file as UTF-8."""
+
+
+async def spooled(write: Callable[[BinaryIO], Awaitable[None]]) -> AsyncIterator[bytes]:
+    """Yield the pieces of the file that `write` writes.
+
+    It is written whole before its first piece leaves: a failure is told and not taken for the
+    file's end, and a slow reader holds no connection.
+    """
+    with tempfile.SpooledTemporaryFile(max_size=SPOOLED_BYTES) as file:
+        await write(cast("BinaryIO", file))
+        file.seek(0)
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+def disposition(file_name: str) -> tuple[str, str]:
+    """Return the header that names the file."""
+    return "content-disposition", f'attachment; filename="{file_name}"'
