@@ -19,9 +19,9 @@ from common.telemetry.logs import configure_logs
 from monitoring.api.servicer import published
 from monitoring.events import circuits, points
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.roll_up import run_roll_ups
 from monitoring.operations.run_incidents import run_incidents
 from monitoring.operations.run_prober import ProberOptions, run_prober
-from monitoring.operations.roll_up import run_roll_ups
 from monitoring.operations.run_writer import run_writer
 from monitoring.operations.turn_maintenance import run_maintenance
 from monitoring.settings import MonitoringSettings, OwnerSettings, ProberSettings

@@ -23,8 +23,8 @@ from smartcity.monitoring.v1.measurement_pb2 import Measurement
 
 from monitoring.api.servicer import published
 from monitoring.operations.dependencies import Dependencies
-from monitoring.operations.run_incidents import run_incidents
 from monitoring.operations.roll_up import roll_up
+from monitoring.operations.run_incidents import run_incidents
 from monitoring.operations.run_writer import keep_days, run_writer
 from monitoring.settings import MIGRATIONS
 

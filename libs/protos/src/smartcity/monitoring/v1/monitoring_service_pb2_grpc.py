@@ -3,11 +3,13 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from smartcity.monitoring.v1 import change_pb2 as smartcity_dot_monitoring_dot_v1_dot_change__pb2
 from smartcity.monitoring.v1 import check_pb2 as smartcity_dot_monitoring_dot_v1_dot_check__pb2
 from smartcity.monitoring.v1 import incident_pb2 as smartcity_dot_monitoring_dot_v1_dot_incident__pb2
 from smartcity.monitoring.v1 import maintenance_window_pb2 as smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2
+from smartcity.monitoring.v1 import measurement_history_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2
 from smartcity.monitoring.v1 import measurement_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__pb2
 from smartcity.monitoring.v1 import status_pb2 as smartcity_dot_monitoring_dot_v1_dot_status__pb2
 
@@ -169,6 +171,16 @@ class MonitoringServiceStub:
                 '/smartcity.monitoring.v1.MonitoringService/DeleteCheck',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.DeleteCheckRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.QueryMeasurements = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/QueryMeasurements',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsResponse.FromString,
+                _registered_method=True)
+        self.ExportMeasurements = channel.unary_stream(
+                '/smartcity.monitoring.v1.MonitoringService/ExportMeasurements',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.ExportMeasurementsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
 
 
@@ -356,6 +368,20 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QueryMeasurements(self, request, context):
+        """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportMeasurements(self, request, context):
+        """Exports the measurements of a point as a CSV file.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MonitoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -483,6 +509,16 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.DeleteCheck,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_check__pb2.DeleteCheckRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'QueryMeasurements': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryMeasurements,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsResponse.SerializeToString,
+            ),
+            'ExportMeasurements': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportMeasurements,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.ExportMeasurementsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1165,6 +1201,60 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/DeleteCheck',
             smartcity_dot_monitoring_dot_v1_dot_check__pb2.DeleteCheckRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryMeasurements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/QueryMeasurements',
+            smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportMeasurements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ExportMeasurements',
+            smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.ExportMeasurementsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

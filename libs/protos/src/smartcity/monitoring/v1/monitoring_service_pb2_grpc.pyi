@@ -4,12 +4,14 @@ isort:skip_file
 Whether it works."""
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from smartcity.monitoring.v1 import change_pb2 as _change_pb2
 from smartcity.monitoring.v1 import check_pb2 as _check_pb2
 from smartcity.monitoring.v1 import incident_pb2 as _incident_pb2
 from smartcity.monitoring.v1 import maintenance_window_pb2 as _maintenance_window_pb2
+from smartcity.monitoring.v1 import measurement_history_pb2 as _measurement_history_pb2
 from smartcity.monitoring.v1 import measurement_pb2 as _measurement_pb2
 from smartcity.monitoring.v1 import status_pb2 as _status_pb2
 import abc as _abc_1
@@ -96,6 +98,10 @@ class MonitoringServiceStub:
     """Changes fields of a check."""
     DeleteCheck: _grpc.UnaryUnaryMultiCallable[_check_pb2.DeleteCheckRequest, _empty_pb2.Empty]
     """Deletes a check."""
+    QueryMeasurements: _grpc.UnaryUnaryMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _measurement_history_pb2.QueryMeasurementsResponse]
+    """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+    ExportMeasurements: _grpc.UnaryStreamMultiCallable[_measurement_history_pb2.ExportMeasurementsRequest, _httpbody_pb2.HttpBody]
+    """Exports the measurements of a point as a CSV file."""
 
 @_typing.type_check_only
 class MonitoringServiceAsyncStub(MonitoringServiceStub):
@@ -159,6 +165,10 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Changes fields of a check."""
     DeleteCheck: _aio.UnaryUnaryMultiCallable[_check_pb2.DeleteCheckRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a check."""
+    QueryMeasurements: _aio.UnaryUnaryMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _measurement_history_pb2.QueryMeasurementsResponse]  # type: ignore[assignment]
+    """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+    ExportMeasurements: _aio.UnaryStreamMultiCallable[_measurement_history_pb2.ExportMeasurementsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Exports the measurements of a point as a CSV file."""
 
 class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Monitoring: measurements of points and the state that they show.
@@ -369,5 +379,21 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a check."""
+
+    @_abc_1.abstractmethod
+    def QueryMeasurements(
+        self,
+        request: _measurement_history_pb2.QueryMeasurementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_measurement_history_pb2.QueryMeasurementsResponse, _abc.Awaitable[_measurement_history_pb2.QueryMeasurementsResponse]]:
+        """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+
+    @_abc_1.abstractmethod
+    def ExportMeasurements(
+        self,
+        request: _measurement_history_pb2.ExportMeasurementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Exports the measurements of a point as a CSV file."""
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
