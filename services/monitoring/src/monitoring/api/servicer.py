@@ -9,9 +9,9 @@ from monitoring.api.statuses import StatusMethods
 from monitoring.operations.dependencies import Dependencies
 
 SERVICE = monitoring_service_pb2.DESCRIPTOR.services_by_name["MonitoringService"].full_name
-CHECKED_BY_OPERATION = frozenset({"ReportMeasurements"})
+CHECKED_BY_OPERATION = frozenset({"ReportMeasurements", "StreamMeasurements"})
 """Their operations check the proto's rules themselves, together with their own."""
-ENDLESS = frozenset({"WatchStatuses"})
+ENDLESS = frozenset({"StreamMeasurements", "WatchStatuses"})
 
 
 class MonitoringServicer(
