@@ -29,7 +29,7 @@ async def grpc_caller(
 ) -> AsyncIterator[grpc.aio.Channel]:
     """Give a gRPC channel to the public port, or to `address`, that brings such a token."""
     token = await stack.token(*(grants or (PASER_OPERATOR,)))
-    bearers = [_UnaryBearer(token), _StreamBearer(token)]
+    bearers = [_UnaryBearer(token), _StreamBearer(token), _BothStreamBearer(token)]
     target = address or stack.place.public_address
     async with grpc.aio.insecure_channel(target, interceptors=bearers) as channel:
         yield channel
@@ -63,3 +63,13 @@ class _StreamBearer(_Bearer, grpc.aio.UnaryStreamClientInterceptor):
         self, continuation: Any, client_call_details: grpc.aio.ClientCallDetails, request: Any
     ) -> Any:
         return await self._send(continuation, client_call_details, request)
+
+
+class _BothStreamBearer(_Bearer, grpc.aio.StreamStreamClientInterceptor):
+    async def intercept_stream_stream(
+        self,
+        continuation: Any,
+        client_call_details: grpc.aio.ClientCallDetails,
+        request_iterator: Any,
+    ) -> Any:
+        return await self._send(continuation, client_call_details, request_iterator)

@@ -4,11 +4,15 @@ from datetime import timedelta
 
 import grpc
 import pytest
+from common.events.event import event_of
 from common.rpc.refusals import refusal_of
 from devstack.waiting import until
 from google.api.httpbody_pb2 import HttpBody
+from monitoring.events.points import keep_point
 from monitoring.operations import import_measurements
 from monitoring.testing import NOON, REGION, Monitoring
+from smartcity.inventory.v1.events_pb2 import PointUpdated
+from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.monitoring.v1.measurement_transfer_pb2 import (
     GIGA_DAILY_CHECK,
     MLAB_NDT,
@@ -42,7 +46,7 @@ async def schools(monitoring: Monitoring) -> Monitoring:
 async def imported(
     monitoring: Monitoring,
     text: str,
-    format_: "int" = GIGA_DAILY_CHECK,
+    format_: int = GIGA_DAILY_CHECK,
     *,
     dry_run: bool = False,
     region: str = REGION,
@@ -86,8 +90,25 @@ async def test_daily_checks_become_measurements_of_their_schools_once(schools: M
             "SELECT point_id, download_mbps, upload_mbps, rtt_mean_ms, method FROM measurements"
             " ORDER BY point_id, measure_time, download_mbps DESC"
         )
-    assert [tuple(row) for row in found][0] == ("P-1", 12.5, 2.5, 35.0, "giga_daily_check")
+    assert tuple(found[0]) == ("P-1", 12.5, 2.5, 35.0, "giga_daily_check")
     assert found[-1]["point_id"] == "P-2"
+
+
+async def test_the_external_ids_of_a_point_follow_its_events(monitoring: Monitoring) -> None:
+    async def told(number: int, **external_ids: str) -> None:
+        point = Point(name=f"{REGION}/points/P-1", kind=Point.SCHOOL, external_ids=external_ids)
+        event = event_of(PointUpdated(point=point), point.name).numbered(number)
+        async with monitoring.database.transaction() as connection:
+            await keep_point(connection, event)
+
+    text = GIGA_HEADER + f"{at(-60)},30400777,,b-1,1,1,1"
+    assert (await imported(monitoring, text)).rejected_count == 1
+    await told(2, npsn="30400777")
+    assert (await imported(monitoring, text)).accepted_count == 1
+    await told(3, npsn="30400778")
+    assert (await imported(monitoring, text)).rejected_count == 1
+    await told(2, npsn="30400777")  # an old one that comes again
+    assert (await imported(monitoring, text)).rejected_count == 1
 
 
 async def test_tests_of_m_lab_become_measurements(schools: Monitoring) -> None:

@@ -22,7 +22,9 @@ def batch(second: int, *more: Measurement) -> ReportMeasurementsRequest:
     return ReportMeasurementsRequest(parent=REGION, measurements=some)
 
 
-async def sent(requests: Sequence[ReportMeasurementsRequest]) -> AsyncIterator[object]:
+async def sent(
+    requests: Sequence[ReportMeasurementsRequest],
+) -> AsyncIterator[ReportMeasurementsRequest]:
     for request in requests:
         yield request
 
@@ -40,7 +42,7 @@ async def answers_until_the_end(
     answers = []
     try:
         async for answer in monitoring.stub.StreamMeasurements(sent(requests)):
-            answers.append(answer)
+            answers += [answer]
     except grpc.aio.AioRpcError as error:
         return answers, error
     return answers, None
@@ -115,7 +117,8 @@ async def test_a_bus_that_dies_under_way_loses_and_doubles_nothing(monitoring: M
             done += 1
             breaking = breaking or asyncio.create_task(break_the_bus())
     except grpc.aio.AioRpcError as error:
-        assert error.code() == grpc.StatusCode.UNAVAILABLE
+        if error.code() != grpc.StatusCode.UNAVAILABLE:
+            raise
     assert breaking
     await breaking
 
