@@ -13,7 +13,7 @@ from smartcity.monitoring.v1.measurement_pb2 import Measurement
 STALE = struct.unpack(">d", bytes.fromhex("7ff0000000000002"))[0]
 TARGET = {"point": "PSR-1", "job": "icmp", "instance": "10.0.0.1"}
 AT = 1_000
-PHASES = ("resolve", "connect", "tls", "processing", "transfer")
+PHASES = tuple(enumerate(("resolve", "connect", "tls", "processing", "transfer"), start=1))
 
 
 def series(name: str, value: float, labels: Mapping[str, str] = TARGET, **more: str) -> Series:
@@ -39,7 +39,17 @@ def telegraf(sent: float, received: float) -> list[Series]:
     ]
 
 
-def only(found: list[Measured]) -> dict[str, float]:
+def http() -> list[Series]:
+    return [
+        series("probe_success", 1, TARGET | {"job": "http"}),
+        *(
+            series("probe_http_duration_seconds", 0.1 / n, TARGET | {"job": "http"}, phase=phase)
+            for n, phase in PHASES
+        ),
+    ]
+
+
+def only(found: list[Measured]) -> Mapping[str, float]:
     (one,) = found
     return one.figures
 
@@ -56,10 +66,9 @@ def test_a_ping_without_an_answer_has_no_round_trip_of_zero() -> None:
 
 
 def test_the_phases_of_an_http_request_are_added_up_when_all_are_there() -> None:
-    phases = [series("probe_http_duration_seconds", 0.01, phase=phase) for phase in PHASES]
-    success = series("probe_success", 1)
-    assert only(measured([success, *phases])) == {"success": 1, "http_ms": pytest.approx(50)}
-    assert only(measured([success, *phases[1:]])) == {"success": 1}
+    total_ms = sum(100 / n for n, _ in PHASES)
+    assert only(measured(http())) == {"success": 1, "http_ms": pytest.approx(total_ms)}
+    assert only(measured(http()[:-1])) == {"success": 1}
 
 
 def test_telegraf_s_ping_is_packets_and_round_trips() -> None:
@@ -75,6 +84,14 @@ def test_telegraf_s_ping_is_packets_and_round_trips() -> None:
         "rtt_mean_ms": 2,
         "rtt_max_ms": 3,
     }
+
+
+@given(st.permutations([*blackbox_icmp(1, 0.02), *telegraf(5, 4), *http()]))
+def test_the_order_of_series_decides_nothing(several: list[Series]) -> None:
+    ordered = measured([*blackbox_icmp(1, 0.02), *telegraf(5, 4), *http()])
+    assert sorted(measured(several), key=lambda one: one.key) == sorted(
+        ordered, key=lambda one: one.key
+    )
 
 
 @pytest.mark.parametrize("part", [0, 1])

@@ -7,7 +7,7 @@ duplicate. So a part that says nothing of the line is left out, as is what is ha
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from math import isnan
 from pathlib import Path
@@ -52,13 +52,13 @@ class Metric:
     parts: tuple[str, ...] = ("",)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Measured:
     """One measurement: its figures by the names of Measurement's fields."""
 
     key: Key
-    method: str = NO_SOURCE
-    figures: dict[str, float] = field(default_factory=dict)
+    method: str
+    figures: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +120,16 @@ def _readings(series: Series) -> Iterator[tuple[Metric, str, Key, float]]:
 
 
 def _joined(key: Key, parts: Mapping[Metric, Mapping[str, float]]) -> Measured:
-    one = Measured(key)
-    for metric, values in parts.items():
-        one.method = metric.method or one.method
-        value = sum(values.values()) * metric.factor
+    """Return one measurement, whatever order its parts came in."""
+    given = [metric for metric in mapping().metrics.values() if metric in parts]
+    figures = {}
+    for metric in given:
+        values = parts[metric]
+        value = sum(values[part] for part in metric.parts if part in values) * metric.factor
         # A time of nothing is what exporters tell when they could not take it.
         if len(values) == len(metric.parts) and (value or not metric.field.endswith("_ms")):
-            one.figures[metric.field] = value
-    if not all(name in one.figures for name in PACKETS):
-        for name in PACKETS:
-            one.figures.pop(name, None)
-    return one
+            figures[metric.field] = value
+    if not all(name in figures for name in PACKETS):
+        figures = {name: value for name, value in figures.items() if name not in PACKETS}
+    method = next((metric.method for metric in given if metric.method), NO_SOURCE)
+    return Measured(key, method, figures)
