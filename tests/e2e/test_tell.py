@@ -19,7 +19,7 @@ async def test_monitoring_learns_all_points_anew_when_they_are_told(
     assert points > 250
 
     async def all_are_known() -> bool:
-        return bool(await known_points(stack) == points
+        return bool(await known_points(stack) == points)
 
     assert await until(all_are_known, within_s=60)
     async with stack.postgres.connect("monitoring") as connection:

@@ -85,10 +85,10 @@ def measured(series: Iterable[Series]) -> list[Measured]:
     Series of other metrics or without a point are left aside, as are values that are NaN: that
     marks the end of a series, or a figure that could not be taken.
     """
-    found: dict[Key, dict[Metric, dict[str, float]]] = {}
+    found: dict[Key, dict[str, dict[str, float]]] = {}
     for one in series:
         for metric, part, key, value in _readings(one):
-            found.setdefault(key, {}).setdefault(metric, {})[part] = value
+            found.setdefault(key, {}).setdefault(metric.name, {})[part] = value
     joined = (_joined(key, parts) for key, parts in found.items())
     return [one for one in joined if DECIDING & one.figures.keys()]
 
@@ -119,12 +119,12 @@ def _readings(series: Series) -> Iterator[tuple[Metric, str, Key, float]]:
             yield metric, part, Key(point, source, time_ms), value
 
 
-def _joined(key: Key, parts: Mapping[Metric, Mapping[str, float]]) -> Measured:
+def _joined(key: Key, parts: Mapping[str, Mapping[str, float]]) -> Measured:
     """Return one measurement, whatever order its parts came in."""
-    given = [metric for metric in mapping().metrics.values() if metric in parts]
+    given = [metric for metric in mapping().metrics.values() if metric.name in parts]
     figures = {}
     for metric in given:
-        values = parts[metric]
+        values = parts[metric.name]
         value = sum(values[part] for part in metric.parts if part in values) * metric.factor
         # A time of nothing is what exporters tell when they could not take it.
         if len(values) == len(metric.parts) and (value or not metric.field.endswith("_ms")):
