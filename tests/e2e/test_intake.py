@@ -13,7 +13,7 @@ import cramjam
 import grpc
 import httpx
 import pytest
-from devstack.callers import http_caller
+from devstack.callers import grpc_caller, http_caller
 from devstack.prometheus import WHY, WITHOUT, running_prometheus
 from devstack.stack import Stack
 from devstack.testing import StartStack
@@ -37,6 +37,10 @@ HEADERS = {
     "content-type": "application/x-protobuf",
     "x-prometheus-remote-write-version": "0.1.0",
 }
+
+IN_BATCH = 10
+BROKEN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
+"""What a caller is told of a connection that broke, by the gateway or by gRPC itself."""
 
 needs_prometheus = pytest.mark.skipif(WITHOUT, reason=WHY)
 
@@ -196,6 +200,58 @@ async def test_a_stream_through_the_port_is_acknowledged_as_it_goes(
     await call.done_writing()
     assert await call.read() == grpc.aio.EOF
     assert await becomes(api, name, "UP")
+
+
+async def test_a_kill_of_monitoring_under_a_stream_loses_and_doubles_nothing(
+    fresh_stack: StartStack,
+) -> None:
+    stack = await fresh_stack()
+    async with http_caller(stack) as api, grpc_caller(stack) as channel:
+        name = await active_point(api)
+        stub: Any = monitoring_service_pb2_grpc.MonitoringServiceStub(channel)
+        begin = datetime.now(UTC)
+        left = [batch(name, begin - timedelta(seconds=10 * number)) for number in range(300)]
+        killed = False
+
+        async def all_are_acknowledged() -> bool:
+            nonlocal killed
+            try:
+                async for _ in stub.StreamMeasurements(aiter_of(list(left))):
+                    left.pop(0)
+                    if not killed and len(left) < 250:
+                        killed = True
+                        os.kill(stack.children["monitoring"].pid or 0, signal.SIGKILL)
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in BROKEN:
+                    raise
+            return not left
+
+        assert await until(all_are_acknowledged, within_s=60)
+        assert killed
+
+        async def all_are_stored() -> bool:
+            return len(await stored(stack, name.rpartition("/")[2])) == 300 * IN_BATCH
+
+        assert await until(all_are_stored, within_s=60)
+        async with stack.postgres.connect("monitoring") as connection:
+            rows = await connection.fetchval("SELECT count(*) FROM measurements")
+        assert rows == 300 * IN_BATCH
+
+
+async def aiter_of(
+    requests: list[ReportMeasurementsRequest],
+) -> AsyncIterator[ReportMeasurementsRequest]:
+    for request in requests:
+        yield request
+
+
+def batch(point: str, time: datetime) -> ReportMeasurementsRequest:
+    """Return a request of measurements one second after the other."""
+    request = ReportMeasurementsRequest(parent=REGION)
+    for second in range(IN_BATCH):
+        one = request.measurements.add(point=point, source="router", success=True)
+        one.time.FromDatetime(time - timedelta(seconds=second))
+    return request
 
 
 async def test_a_file_of_daily_checks_becomes_the_status_of_a_school(
