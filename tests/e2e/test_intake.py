@@ -27,11 +27,12 @@ WRITE = f"/v1/{REGION}/measurements:remoteWrite"
 IMPORT = f"/v1/{REGION}/measurements:import"
 DRAFT = {"displayName": "Titik", "kind": "SCHOOL", "village": f"{REGION}/villages/64.01.06.2012"}
 EXPOSED = """\
-probe_success 1
+probe_duration_seconds 0.03
 probe_icmp_duration_seconds{phase="resolve"} 0.001
 probe_icmp_duration_seconds{phase="rtt"} 0.02
-probe_duration_seconds 0.03
+probe_success 1
 """
+"""In the order of the blackbox exporter."""
 HEADERS = {
     "content-encoding": "snappy",
     "content-type": "application/x-protobuf",

@@ -123,6 +123,28 @@ async def test_what_can_never_be_taken_is_told_and_the_others_are_stored(
     assert await comes_to(monitoring, 1)
 
 
+@pytest.mark.parametrize("cut", [1, 2, 3])
+@pytest.mark.parametrize("turned", [False, True])
+async def test_a_failed_probe_is_noticed_wherever_its_scrape_is_cut_in_two(
+    monitoring: Monitoring, cut: int, *, turned: bool
+) -> None:
+    """Of one measurement the part that comes first is kept, so it must be one that says enough."""
+    monitoring.write()
+    times = [(-60.0 * n, 0.0) for n in range(3)]
+    looked_up = [(second, 0.01) for second, _ in times]
+    scraped = [
+        series("probe_dns_lookup_time_seconds", "P-0", looked_up),
+        series("probe_icmp_duration_seconds", "P-0", looked_up, phase="setup"),
+        series("probe_icmp_duration_seconds", "P-0", times, phase="rtt"),
+        series("probe_success", "P-0", times),
+    ]
+    halves = [scraped[:cut], scraped[cut:]]
+    for half in reversed(halves) if turned else halves:
+        await write(monitoring, body(*half))
+    assert await comes_to(monitoring, 3)
+    assert (await monitoring.status(0)).state == State.DOWN
+
+
 async def test_a_request_without_anything_of_ours_is_taken(monitoring: Monitoring) -> None:
     await write(monitoring, body())
     await write(monitoring, body(series("probe_success", "P-0", [(0, STALE)])))

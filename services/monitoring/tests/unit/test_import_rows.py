@@ -106,6 +106,14 @@ def test_every_wrong_cell_of_a_row_is_told_with_its_value_and_what_is_allowed() 
     assert "kbit/s from 0 to 1,000,000,000" in row.errors[1].message
 
 
+def test_a_row_without_anything_says_all_that_is_missing() -> None:
+    assert wrong(GIGA_DAILY_CHECK, dict.fromkeys(GIGA, "") | {"country_code": "ID"}) == [
+        ("timestamp", "TIME_INVALID"),
+        ("", "NOTHING_MEASURED"),
+        ("", "SCHOOL_MISSING"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "column", "reason"),
     [

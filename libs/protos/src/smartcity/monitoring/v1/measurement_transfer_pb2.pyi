@@ -147,7 +147,7 @@ class ImportMeasurementsResponse(_message.Message):
         row: _builtins.int
         """The row as a spreadsheet counts it: the header is row 1."""
         column: _builtins.str
-        """The column's heading; empty when the whole row is meant."""
+        """The column, as MeasurementFormat names it; empty when the whole row is meant."""
         value: _builtins.str
         """What the cell holds, cut to 100 characters."""
         reason: _builtins.str
