@@ -45,6 +45,10 @@ verify: $(INSTALLED) ## Check that nobody changed the running platform's history
 reseal: $(INSTALLED) ## Seal all contacts of the running platform under the active key (docs/operations.md)
 	@exec $(STACK) reseal
 
+.PHONY: tell
+tell: $(INSTALLED) ## Tell all points and circuits of the running platform anew, for who begins to listen
+	@exec $(STACK) tell
+
 .PHONY: token
 token: $(INSTALLED) ## Print a token for the running platform (ROLE=operator REGION=64.01; -s: that alone)
 	@exec $(STACK) token $(if $(ROLE),--role '$(ROLE)') $(if $(REGION),--region '$(REGION)')

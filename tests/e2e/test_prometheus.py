@@ -1,37 +1,28 @@
 """A real Prometheus scrapes the running platform and watches over it with our alerts."""
 
 import asyncio
-import json
-import os
 import re
 import shutil
-import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from devstack.ports import free_ports
+from devstack.prometheus import WHY, WITHOUT, asked, running_prometheus
 from devstack.stack import Stack
 from devstack.waiting import until
 
-PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
+PROMTOOL = shutil.which("promtool")
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "charts/smartcity/rules"
 LISTENERS = ("inventory-metrics", "monitoring-metrics", "gateway-metrics")
 
-pytestmark = pytest.mark.skipif(
-    PROMETHEUS is None and "CI" not in os.environ, reason="no Prometheus (Debian: prometheus)"
-)
+pytestmark = pytest.mark.skipif(WITHOUT, reason=WHY)
 
 
-@asynccontextmanager
-async def prometheus(stack: Stack, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """Run Prometheus on the stack's metrics; give a client of its API."""
-    (port,) = free_ports(1)
-    config = {
+def config(stack: Stack) -> dict[str, Any]:
+    """Return a configuration that scrapes every process of the stack."""
+    return {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(RULES / "alerts.yaml")],
         "scrape_configs": [
@@ -41,35 +32,13 @@ async def prometheus(stack: Stack, folder: Path) -> AsyncIterator[httpx.AsyncCli
             }
         ],
     }
-    (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
-    process = await asyncio.create_subprocess_exec(
-        str(PROMETHEUS),
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--log.level=error",
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            yield client
-    finally:
-        process.send_signal(signal.SIGTERM)
-        await process.wait()
-
-
-async def asked(client: httpx.AsyncClient, query: str) -> list[Any]:
-    try:
-        answer = await client.get("/api/v1/query", params={"query": query})
-        return list(answer.json()["data"]["result"])
-    except (httpx.HTTPError, ValueError):
-        return []  # it is still starting
 
 
 async def test_prometheus_scrapes_every_process_and_no_alert_fires(
     stack: Stack, api: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     assert (await api.get("/v1/regions/64.01")).status_code == 200
-    async with prometheus(stack, tmp_path) as client:
+    async with running_prometheus(config(stack), tmp_path) as client:
 
         async def all_are_up() -> bool:
             up = await asked(client, 'up{job="smartcity"} == 1')

@@ -37,6 +37,8 @@ async def _run(arguments: argparse.Namespace, settings: StackSettings) -> int:
             await commands.verify(settings)
         case "reseal":
             await commands.reseal(settings)
+        case "tell":
+            await commands.tell(settings)
         case "token":
             await commands.token(settings, f"{arguments.region}/{arguments.role}")
         case "events":
@@ -61,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--with-parent", action="store_true", help="stop when the parent dies")
     named = parser.add_subparsers(
-        dest="command", metavar="up|load|verify|reseal|token|events|outage|clean"
+        dest="command", metavar="up|load|verify|reseal|tell|token|events|outage|clean"
     )
     named.add_parser("up", help="start everything (the default)")
     loading = named.add_parser("load", help="load a folder of data into the running stack")
@@ -69,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     loading.add_argument("folder", type=Path)
     named.add_parser("verify", help="check the chain of the running stack's history")
     named.add_parser("reseal", help="seal all contacts under the active key of the keys file")
+    named.add_parser("tell", help="tell all points and circuits anew, for who begins to listen")
     asking = named.add_parser("token", help="print a token for the running stack")
     asking.add_argument("--role", default="operator", help="such as viewer, operator, admin")
     asking.add_argument("--region", default="64.01", help="its code; * with the role admin")

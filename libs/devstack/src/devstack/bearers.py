@@ -10,7 +10,7 @@ import grpc
 @asynccontextmanager
 async def bearer_channel(target: str, token: str) -> AsyncIterator[grpc.aio.Channel]:
     """Give a plaintext channel to HOST:PORT that brings the token; "" brings none."""
-    bearers = [_UnaryBearer(token), _StreamBearer(token)] if token else []
+    bearers = [_UnaryBearer(token), _StreamBearer(token), _BothStreamBearer(token)] if token else []
     async with grpc.aio.insecure_channel(target, interceptors=bearers) as channel:
         yield channel
 
@@ -43,3 +43,13 @@ class _StreamBearer(_Bearer, grpc.aio.UnaryStreamClientInterceptor):
         self, continuation: Any, client_call_details: grpc.aio.ClientCallDetails, request: Any
     ) -> Any:
         return await self._send(continuation, client_call_details, request)
+
+
+class _BothStreamBearer(_Bearer, grpc.aio.StreamStreamClientInterceptor):
+    async def intercept_stream_stream(
+        self,
+        continuation: Any,
+        client_call_details: grpc.aio.ClientCallDetails,
+        request_iterator: Any,
+    ) -> Any:
+        return await self._send(continuation, client_call_details, request_iterator)

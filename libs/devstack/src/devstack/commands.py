@@ -78,6 +78,15 @@ async def reseal(settings: StackSettings) -> None:
     await _run_command(settings, StateFolder(settings.state_folder), "reseal")
 
 
+async def tell(settings: StackSettings) -> None:
+    """Have the running stack's inventory tell all points and circuits anew.
+
+    Raises:
+        StackNotRunning: There is none, or it is still starting.
+    """
+    await _run_command(settings, StateFolder(settings.state_folder), "tell")
+
+
 async def _run_command(settings: StackSettings, state: StateFolder, *words: str) -> None:
     """Run a command of the inventory as its database's owner."""
     require_ready(state)

@@ -82,6 +82,9 @@ class Routes:
 
 
 def _rules(method: MethodDescriptor) -> list[Rule]:
+    """Return the rules of a method; one that streams its requests is gRPC alone and has none."""
+    if method.client_streaming:
+        return []
     http = method.GetOptions().Extensions[annotations_pb2.http]
     return [_rule(binding, method) for binding in (http, *http.additional_bindings)]
 

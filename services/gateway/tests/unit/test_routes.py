@@ -36,6 +36,13 @@ def test_a_path_that_no_template_has_finds_nothing(routes: Routes, path: str) ->
     assert routes.verbs(path) == []
 
 
+def test_a_method_that_streams_its_requests_has_no_path() -> None:
+    contract = load_contract({"monitoring"})
+    pathless = {m.name for m in contract.methods} - {r.rpc.name for r in Routes(contract).rules}
+    assert pathless == {m.name for m in contract.methods if m.client_streaming}
+    assert "StreamMeasurements" in pathless
+
+
 def test_the_path_says_fields_of_the_request(routes: Routes) -> None:
     found = routes.find("PATCH", POINT)
     assert found

@@ -31,6 +31,8 @@ def main(words: Sequence[str]) -> int:
         return uvloop.run(commands.reseal(load(InventorySettings), dry_run=options.dry_run))
     if options.command == "verify":
         return uvloop.run(commands.verify(load(OwnerSettings)))
+    if options.command == "tell":
+        return uvloop.run(commands.tell(load(OwnerSettings)))
     settings = load(InventorySettings)
     configure_logs(settings.log_level, "inventory")
     uvloop.run(_serve(settings))
@@ -55,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     named = parser.add_subparsers(dest="command")
     named.add_parser("migrate", help="apply new migrations as the owner of the database")
     named.add_parser("verify", help="check the chain of the history, name its first broken link")
+    named.add_parser("tell", help="tell all points and circuits anew, for who begins to listen")
     sealing = named.add_parser("reseal", help="seal all contacts under the active key")
     sealing.add_argument("--dry-run", action="store_true", help="only count them by key")
     loading = named.add_parser("load", help="load a region's reference data and points")

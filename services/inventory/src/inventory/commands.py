@@ -1,4 +1,4 @@
-"""The commands beside serving: load, verify, reseal; each returns the exit code."""
+"""The commands beside serving: load, verify, reseal, tell; each returns the exit code."""
 
 import argparse
 import asyncio
@@ -17,6 +17,7 @@ from inventory.files.dataset import read_dataset
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.load_dataset import load_dataset
 from inventory.operations.reseal_contacts import contacts_by_key, reseal_contacts
+from inventory.operations.tell_again import tell_again
 from inventory.settings import InventorySettings, OwnerSettings
 from inventory.storage.boundaries import BoundaryCache
 
@@ -66,6 +67,16 @@ async def reseal(settings: InventorySettings, *, dry_run: bool) -> int:
     for key_id, contacts in counts.items():
         mark = " (active)" if key_id == keyring.active else ""
         sys.stdout.write(f"{key_id}: {contacts} contacts{mark}\n")
+    return 0
+
+
+async def tell(settings: OwnerSettings) -> int:
+    """Tell all points and circuits anew; return the exit code."""
+    CALLER.set(SYSTEM)
+    counts: list[int] = []
+    async with open_database(settings.database_url, size=1) as database:
+        await tell_again(database, counts.append)
+    sys.stdout.write(f"told anew: points and circuits {sum(counts)}\n")
     return 0
 
 

@@ -5,8 +5,8 @@ import json
 import zipfile
 
 import pytest
+from common.tables.table import FileRefused
 from inventory.files.sandbox import read_apart
-from inventory.files.table import FileRefused
 from inventory.files.xlsx import write_xlsx
 
 BOOK = write_xlsx(("point_id",), [("A",)])

@@ -3,11 +3,11 @@ import zipfile
 from collections.abc import Sequence
 
 import pytest
+from common.tables.table import FileRefused
 from hypothesis import given
 from hypothesis import strategies as st
 from inventory.files.point_columns import COLUMNS, ColumnsWrong, guarded, headings_of, unguarded
 from inventory.files.reading import read_table
-from inventory.files.table import FileRefused
 from inventory.files.xlsx import write_xlsx
 from rustpy_xlsxwriter import write_worksheet
 

@@ -1,5 +1,6 @@
 """Who calls a method, and whether they may: set for the layers below before the method runs."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -27,14 +28,27 @@ class Identity:
         Raises:
             Unauthenticated, PermissionDenied, IssuerAway: The method must not run.
         """
+        allow = await self.recognise(context)
+        allow(resource)
+
+    async def recognise(self, context: Any) -> Callable[[str], None]:
+        """Set who calls; return what then allows or refuses the call about a resource.
+
+        Raises:
+            Unauthenticated, IssuerAway: The method must not run.
+        """
         if self._verifier is None:
             CALLER.set(ANONYMOUS)
-            return
+            return lambda _: None
         principal = await self._verifier.principal(header(context, AUTHORIZATION))
         known = Caller(principal.subject, principal.regions(), expires=principal.expires)
         CALLER.set(known)
-        grant = required_grant(principal, self._permission, region_of(resource))
-        CALLER.set(replace(known, grant=str(grant or "")))
+
+        def allow(resource: str) -> None:
+            grant = required_grant(principal, self._permission, region_of(resource))
+            CALLER.set(replace(known, grant=str(grant or "")))
+
+        return allow
 
 
 def header(context: Any, name: str) -> str:

@@ -1,6 +1,7 @@
 """What happens around every call: validation, deadline, errors, metrics and the log line.
 
-One wrapper per method does all of it, made at the method's first call and kept.
+One wrapper per method does all of it, made at the method's first call and kept. It is put together
+from how requests arrive (one, or many) and how answers leave.
 """
 
 import asyncio
@@ -12,28 +13,29 @@ from math import inf
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 from opentelemetry.trace import Span
 
-from common.auth.permissions import name_reader
 from common.auth.tokens import Verifier
 from common.caller import current_caller
-from common.errors import FieldsInvalid, Kind, ServiceError
+from common.errors import Kind, ServiceError
 from common.names import region_of
 from common.rpc.identity import Identity, header
 from common.rpc.metrics import MethodMetrics
+from common.rpc.requests import Form, Requests, lenient
 from common.rpc.status import internal_status, to_status
 from common.telemetry.logs import logger
 from common.telemetry.traces import TRACEPARENT, begin_call, current_trace_id, end_call
-from common.validation import text_violations, violations
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
-Unary = Callable[[Message, Context], Awaitable[Message]]
-Streaming = Callable[[Message, Context], AsyncIterator[Message]]
+Answering = Callable[[Any, Context], Awaitable[Message]]
+Streaming = Callable[[Any, Context], AsyncIterator[Message]]
+Arrive: TypeAlias = "Callable[[_Call, Any], Awaitable[Any]]"
+"""Admits a call and returns what its method gets: a request, or the stream of them."""
 
 
 class CallTimedOut(ServiceError):
@@ -41,27 +43,6 @@ class CallTimedOut(ServiceError):
 
     kind = Kind.TIMED_OUT
     reason = "DEADLINE_EXCEEDED"
-
-
-class RequestMalformed(ServiceError):
-    """The bytes of the request cannot be read as its message."""
-
-    kind = Kind.INVALID
-    reason = "REQUEST_MALFORMED"
-
-
-class _Malformed:
-    """Stands in for a request that could not be read, so that it is refused like any other."""
-
-
-def _lenient(read: Any) -> Callable[[bytes], Any]:
-    def read_or_mark(packed: bytes) -> Any:
-        try:
-            return read(packed)
-        except DecodeError:
-            return _Malformed()
-
-    return read_or_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +97,23 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         checked = method not in self._checks.unchecked
         around = _Around(method, self._domain, longest_s, checked=checked)
         around.identity = Identity(method, self._verifier)
-        if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(
-                around.unary(handler.unary_unary),
-                _lenient(handler.request_deserializer),
-                handler.response_serializer,
-            )
-        if handler.unary_stream is not None:
-            return grpc.unary_stream_rpc_method_handler(
-                around.streaming(handler.unary_stream),
-                _lenient(handler.request_deserializer),
-                handler.response_serializer,
-            )
-        raise NotImplementedError(f"{method}: client streaming is not wrapped yet")
+        return _handler(handler, around)
+
+
+def _handler(handler: Handler, around: "_Around") -> Handler:
+    """Return the handler of the same kind with the wrapper around it."""
+    codec = (lenient(handler.request_deserializer), handler.response_serializer)
+    if handler.unary_unary is not None:
+        answering = around.answering(handler.unary_unary, around.one)
+        return grpc.unary_unary_rpc_method_handler(answering, *codec)
+    if handler.unary_stream is not None:
+        streaming = around.streaming(handler.unary_stream, around.one)
+        return grpc.unary_stream_rpc_method_handler(streaming, *codec)
+    if handler.stream_unary is not None:
+        answering = around.answering(handler.stream_unary, around.many)
+        return grpc.stream_unary_rpc_method_handler(answering, *codec)
+    streaming = around.streaming(handler.stream_stream, around.many)
+    return grpc.stream_stream_rpc_method_handler(streaming, *codec)
 
 
 class _Around:
@@ -137,24 +122,24 @@ class _Around:
     identity: "Identity"
 
     def __init__(self, method: str, domain: str, max_call_s: float, *, checked: bool) -> None:
-        self._checked = checked
         _, service, name = method.split("/")
         self._called = (service, name)
-        self._name_of = name_reader(method)
+        self._form = Form(method, checked=checked)
         self._method = method
         self._domain = domain
         self._max_call_s = max_call_s
         self._metrics = MethodMetrics(service, name)
         self._log = logger()
 
-    def unary(self, behaviour: Any) -> Unary:
-        async def answer(request: Message, context: Context) -> Message:
-            call = _Call(self, request, context)
+    def answering(self, behaviour: Any, arrive: Arrive) -> Answering:
+        """Wrap a method that answers once."""
+
+        async def answer(arriving: Any, context: Context) -> Message:
+            call = _Call(self, context)
             try:
-                await self.identity.admit(call.resource, context)
-                self._check(request)
                 async with asyncio.timeout(call.seconds_left(self._max_call_s)):
-                    response: Message = await behaviour(request, context)
+                    arrived = await arrive(call, arriving)
+                    response: Message = await behaviour(arrived, context)
             except BaseException as error:  # noqa: BLE001 - every failure becomes a status
                 await call.fail(error)
             call.end("OK")
@@ -162,14 +147,15 @@ class _Around:
 
         return answer
 
-    def streaming(self, behaviour: Any) -> Streaming:
-        async def answer(request: Message, context: Context) -> AsyncIterator[Message]:
-            call = _Call(self, request, context)
+    def streaming(self, behaviour: Any, arrive: Arrive) -> Streaming:
+        """Wrap a method that streams its answers."""
+
+        async def answer(arriving: Any, context: Context) -> AsyncIterator[Message]:
+            call = _Call(self, context)
             try:
-                await self.identity.admit(call.resource, context)
-                self._check(request)
                 async with asyncio.timeout(call.seconds_left(self._max_call_s)):
-                    async for response in behaviour(request, context):
+                    arrived = await arrive(call, arriving)
+                    async for response in behaviour(arrived, context):
                         yield response
             except GeneratorExit:
                 call.end("CANCELLED")
@@ -180,16 +166,20 @@ class _Around:
 
         return answer
 
-    def _check(self, request: Message | _Malformed) -> None:
-        if isinstance(request, _Malformed):
-            raise RequestMalformed("the request is no message of this method")
-        found = violations(request) if self._checked else text_violations(request)
-        if found:
-            raise FieldsInvalid(found)
+    async def one(self, call: "_Call", request: Message) -> Message:
+        """Admit a call by its one request."""
+        call.resource = self._form.name_in(request)
+        await self.identity.admit(call.resource, call.context)
+        self._form.check(request)
+        return request
 
-    def name_in(self, request: Message | _Malformed) -> str:
-        """Return the resource name that a request carries, "" for none."""
-        return "" if isinstance(request, _Malformed) else self._name_of(request)
+    async def many(self, call: "_Call", incoming: AsyncIterator[Message]) -> Requests:
+        """Admit a call by the first of its requests; whoever is nobody is not waited for."""
+        allow = await self.identity.recognise(call.context)
+        call.requests = Requests(incoming, self._form)
+        call.resource = await call.requests.begin()
+        allow(call.resource)
+        return call.requests
 
     def span(self, context: Context) -> Span:
         """Begin the call's span as the child of its caller's."""
@@ -229,23 +219,26 @@ class _Around:
 class _Call:
     """One running call."""
 
-    def __init__(self, around: _Around, request: Message, context: Context) -> None:
+    def __init__(self, around: _Around, context: Context) -> None:
         self._around = around
-        self.resource = around.name_in(request)
+        self.resource = ""
+        self.requests: Requests | None = None
+        """Those of a call that streams them."""
         self.span = around.span(context)
-        self._context = context
+        self.context = context
         self._begin = time.perf_counter()
         around.begun()
 
     def seconds_left(self, at_most: float) -> float | None:
         """Return how long the call may take; None without an end."""
-        left = self._context.time_remaining()
+        left = self.context.time_remaining()
         nearest = at_most if left is None else min(left, at_most)
         return None if nearest == inf else nearest
 
     def end(self, code: str, **more: object) -> None:
         seconds = time.perf_counter() - self._begin
-        self._around.finished(self, code, seconds, **more)
+        counted = {} if self.requests is None else {"requests": self.requests.count}
+        self._around.finished(self, code, seconds, **counted, **more)
 
     async def fail(self, error: BaseException) -> NoReturn:
         """Tell the caller; a cancelled call has nobody to tell."""
@@ -257,5 +250,5 @@ class _Call:
         code = next(c.name for c in grpc.StatusCode if c.value[0] == status.code)
         reason = getattr(error, "reason", type(error).__name__)
         self.end(code, reason=reason)
-        await self._context.abort_with_status(rpc_status.to_status(status))
+        await self.context.abort_with_status(rpc_status.to_status(status))
         raise AssertionError("abort_with_status returned") from error

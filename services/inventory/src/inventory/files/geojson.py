@@ -5,8 +5,7 @@ from itertools import chain
 from typing import Any
 
 import orjson
-
-from inventory.files.table import MAX_COLUMNS, FileRefused, Table, table_of
+from common.tables.table import MAX_COLUMNS, FileRefused, Table, table_of
 
 HEAD = b'{"type":"FeatureCollection","features":[\n'
 SEPARATOR = b",\n"

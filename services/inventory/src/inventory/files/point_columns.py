@@ -9,12 +9,11 @@ from urllib.parse import unquote
 
 from common.errors import FieldsInvalid, Violation
 from common.names import last_id
+from common.tables.table import Table
 from rapidfuzz import fuzz, process
 from smartcity.inventory.v1 import point_pb2
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.type.v1 import provenance_pb2
-
-from inventory.files.table import Table
 
 COLUMNS = (
     "point_id",

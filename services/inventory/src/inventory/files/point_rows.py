@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from common.tables.table import SHOWN
 from common.validation import violations
 from rapidfuzz import fuzz, process
 from smartcity.inventory.v1.point_pb2 import Point
@@ -11,7 +12,6 @@ from smartcity.inventory.v1.point_transfer_pb2 import RowError
 
 from inventory.domain.places import Places
 from inventory.files.point_columns import ENUMERATIONS, split_list, split_pairs
-from inventory.files.table import SHOWN
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 MAX_LATITUDE, MAX_LONGITUDE = 90, 180

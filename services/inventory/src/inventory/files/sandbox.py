@@ -10,9 +10,9 @@ import subprocess
 import sys
 
 import orjson
+from common.tables.table import FileRefused, Line, Table
 
 from inventory.files.reading import read_table
-from inventory.files.table import FileRefused, Line, Table
 
 MEMORY_BYTES = 1024 * 1024 * 1024
 CPU_S = 30

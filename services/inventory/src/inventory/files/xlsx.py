@@ -9,9 +9,8 @@ from datetime import date
 from itertools import chain
 
 import python_calamine
+from common.tables.table import FileRefused, Table, table_of
 from rustpy_xlsxwriter import write_worksheet
-
-from inventory.files.table import FileRefused, Table, table_of
 
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 MAX_PARTS = 1000

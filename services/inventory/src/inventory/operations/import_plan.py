@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from common.events.event import Event
 from common.names import last_id
 from common.postgres import history
+from common.tables.table import SHOWN, Line
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.inventory.v1.point_transfer_pb2 import (
     FieldChange,
@@ -21,7 +22,6 @@ from inventory.domain.geography import Boundaries
 from inventory.domain.places import Places
 from inventory.files.point_columns import COLUMNS, Heading, cells_of, unguarded
 from inventory.files.point_rows import RowReader
-from inventory.files.table import SHOWN, Line
 from inventory.operations.point_checks import set_defaults, set_warnings
 from inventory.operations.publish import HISTORY, event_about
 

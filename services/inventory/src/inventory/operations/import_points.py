@@ -12,6 +12,7 @@ from common.names import last_id
 from common.postgres import history
 from common.postgres.database import Connection
 from common.postgres.requests import answer_once
+from common.tables.table import Line, Table
 from smartcity.inventory.v1.point_transfer_pb2 import (
     INSERT_ONLY,
     ImportPointsRequest,
@@ -21,7 +22,6 @@ from smartcity.inventory.v1.point_transfer_pb2 import (
 
 from inventory.files.point_columns import Heading, headings_of
 from inventory.files.sandbox import read_apart
-from inventory.files.table import Line, Table
 from inventory.operations.dependencies import Dependencies
 from inventory.operations.import_plan import Block, Plan
 from inventory.storage import imports

@@ -175,6 +175,26 @@ async def list_page(
     return await read_page(connection, (LIST, COUNT), filters, page, from_row)
 
 
+LOCK_SOME = f"""
+SELECT {COLUMNS}
+  FROM circuits
+ WHERE region_code = $1 AND (point_id, circuit_id) > ($2, $3)
+ ORDER BY point_id, circuit_id
+ LIMIT $4
+   FOR SHARE
+"""
+
+
+async def lock_some(connection: Connection, region: str, after: str, at_most: int) -> list[Circuit]:
+    """Return circuits after the one of that name, "" for the first, in the order of their names.
+
+    Nobody can change them until the transaction's end.
+    """
+    _, point_id, circuit_id = ids(after) if after else ("", "", "")
+    rows = await connection.fetch(LOCK_SOME, region, point_id, circuit_id, at_most)
+    return [from_row(row) for row in rows]
+
+
 LEADS_TO = """
 WITH RECURSIVE above AS (
 SELECT $2::text AS point_id

@@ -270,6 +270,37 @@ async def read_all(connection: Connection, request: Filter) -> AsyncIterator[Seq
         yield rows
 
 
+REGIONS = """
+SELECT DISTINCT region_code
+  FROM points
+ ORDER BY region_code
+"""
+
+
+async def regions(connection: Connection) -> list[str]:
+    """Return the codes of the regions that have points."""
+    return [row["region_code"] for row in await connection.fetch(REGIONS)]
+
+
+LOCK_SOME = f"""
+SELECT {COLUMNS}
+  FROM points
+ WHERE region_code = $1 AND point_id > $2
+ ORDER BY point_id
+ LIMIT $3
+   FOR SHARE
+"""
+
+
+async def lock_some(connection: Connection, region: str, after: str, at_most: int) -> list[Point]:
+    """Return points after the one of that name, "" for the first, in the order of their ids.
+
+    Nobody can change them until the transaction's end.
+    """
+    rows = await connection.fetch(LOCK_SOME, region, last_id(after), at_most)
+    return [from_row(row) for row in rows]
+
+
 def _filters(request: Filter) -> tuple[object, ...]:
     return (
         last_id(request.parent),

@@ -18,6 +18,7 @@ SERVICE = monitoring_service_pb2.DESCRIPTOR.services_by_name["MonitoringService"
 CHECKED_BY_OPERATION = frozenset(
     {
         "ReportMeasurements",
+        "StreamMeasurements",
         "CreateCheck",
         "UpdateCheck",
         "CreateMaintenanceWindow",
@@ -25,7 +26,7 @@ CHECKED_BY_OPERATION = frozenset(
     }
 )
 """Their operations check the proto's rules themselves, together with their own."""
-ENDLESS = frozenset({"WatchStatuses"})
+ENDLESS = frozenset({"StreamMeasurements", "WatchStatuses"})
 
 
 class MonitoringServicer(

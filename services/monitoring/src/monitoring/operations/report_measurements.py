@@ -37,12 +37,22 @@ async def report_measurements(
         FieldsInvalid: The request as a whole is none.
         BusAway: The bus did not take them; sent again, none is doubled.
     """
-    invalid = _invalid(request)
-    rejections = await _rejections(needs, request, invalid)
+    rejections = await judge_measurements(needs, request)
     wrong = {rejection.index for rejection in rejections}
     taken = [m for index, m in enumerate(request.measurements) if index not in wrong]
     await _publish(needs, request.parent, taken)
     return ReportMeasurementsResponse(accepted_count=len(taken), rejections=rejections)
+
+
+async def judge_measurements(
+    needs: Dependencies, request: ReportMeasurementsRequest
+) -> list[Rejection]:
+    """Return why which of the measurements cannot be taken, in the order of the request.
+
+    Raises:
+        FieldsInvalid: The request as a whole is none.
+    """
+    return await _rejections(needs, request, _invalid(request))
 
 
 def _invalid(request: ReportMeasurementsRequest) -> dict[int, str]:
@@ -91,7 +101,10 @@ def _why_not(
         return "OTHER_REGION", f"point: {measurement.point} is not in regions/{region}"
     if last_id(measurement.point) not in known:
         return "POINT_UNKNOWN", f"point: there is no {measurement.point}"
-    time = measurement.time.ToDatetime(UTC)
+    try:
+        time = measurement.time.ToDatetime(UTC)
+    except ValueError as error:
+        return "INVALID", f"time: {error}"
     if time > now + FUTURE:
         return "IN_THE_FUTURE", f"time: {_shown(time)} is after {_shown(now + FUTURE)}"
     if time < oldest:

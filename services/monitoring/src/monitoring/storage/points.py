@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+import orjson
 from common.names import ids, last_id
 from common.postgres.database import Connection
 from smartcity.inventory.v1 import point_pb2
@@ -9,10 +10,12 @@ from smartcity.inventory.v1.point_pb2 import Point
 
 STORE = """
 INSERT INTO points AS point (
-       region_code, point_id, display_name, kind, district_code, technology, state, sequence)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+       region_code, point_id, display_name, kind, district_code, technology, state, sequence,
+       external_ids)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (region_code, point_id) DO UPDATE
-   SET display_name = $3, kind = $4, district_code = $5, technology = $6, state = $7, sequence = $8
+   SET display_name = $3, kind = $4, district_code = $5, technology = $6, state = $7, sequence = $8,
+       external_ids = $9
  WHERE point.sequence < $8
 """
 
@@ -27,6 +30,12 @@ SELECT point_id
  WHERE region_code = $1 AND point_id = ANY ($2)
 """
 
+BY_EXTERNAL_ID = """
+SELECT external_ids ->> $2 AS external_id, point_id
+  FROM points
+ WHERE region_code = $1 AND external_ids ->> $2 = ANY ($3)
+"""
+
 
 async def store(connection: Connection, point: Point, sequence: int) -> None:
     """Keep the point as an event told it, unless a later event has told more."""
@@ -39,6 +48,7 @@ async def store(connection: Connection, point: Point, sequence: int) -> None:
         point_pb2.Technology.Name(point.technology) if point.technology else "",
         Point.State.Name(point.state),
         sequence,
+        orjson.dumps(dict(point.external_ids), option=orjson.OPT_SORT_KEYS).decode(),
     )
 
 
@@ -51,3 +61,13 @@ async def known(connection: Connection, region: str, point_ids: Collection[str])
     """Return those of the ids that are points of the region."""
     rows = await connection.fetch(KNOWN, region, list(point_ids))
     return {row["point_id"] for row in rows}
+
+
+async def by_external_id(
+    connection: Connection, region: str, key: str, values: Collection[str]
+) -> dict[str, list[str]]:
+    """Return the ids of the region's points that have one of the external ids, by that id."""
+    found: dict[str, list[str]] = {}
+    for row in await connection.fetch(BY_EXTERNAL_ID, region, key, list(values)):
+        found.setdefault(row["external_id"], []).append(row["point_id"])
+    return found

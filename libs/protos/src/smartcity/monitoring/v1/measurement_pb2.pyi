@@ -249,3 +249,35 @@ class ReportMeasurementsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportMeasurementsResponse: _TypeAlias = ReportMeasurementsResponse  # noqa: Y015
+
+@_typing.final
+class StreamMeasurementsResponse(_message.Message):
+    """What became of one request of a stream. It means that the accepted measurements are stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    ACCEPTED_COUNT_FIELD_NUMBER: _builtins.int
+    REJECTIONS_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """The place of the request in the stream, from 0; answers come in this order, none is left out."""
+    accepted_count: _builtins.int
+    """How many of its measurements were stored, duplicates among them."""
+    @_builtins.property
+    def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportMeasurementsResponse.Rejection]:
+        """Its others, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        accepted_count: _builtins.int = ...,
+        rejections: _abc.Iterable[Global___ReportMeasurementsResponse.Rejection] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "index", b"index", "rejections", b"rejections"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamMeasurementsResponse: _TypeAlias = StreamMeasurementsResponse  # noqa: Y015

@@ -11,6 +11,7 @@ from smartcity.monitoring.v1 import incident_pb2 as smartcity_dot_monitoring_dot
 from smartcity.monitoring.v1 import maintenance_window_pb2 as smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2
 from smartcity.monitoring.v1 import measurement_history_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2
 from smartcity.monitoring.v1 import measurement_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__pb2
+from smartcity.monitoring.v1 import measurement_transfer_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2
 from smartcity.monitoring.v1 import status_pb2 as smartcity_dot_monitoring_dot_v1_dot_status__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -181,6 +182,21 @@ class MonitoringServiceStub:
                 '/smartcity.monitoring.v1.MonitoringService/ExportMeasurements',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.ExportMeasurementsRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.StreamMeasurements = channel.stream_stream(
+                '/smartcity.monitoring.v1.MonitoringService/StreamMeasurements',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__pb2.ReportMeasurementsRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__pb2.StreamMeasurementsResponse.FromString,
+                _registered_method=True)
+        self.RemoteWriteMeasurements = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/RemoteWriteMeasurements',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.RemoteWriteMeasurementsRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ImportMeasurements = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ImportMeasurements',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsResponse.FromString,
                 _registered_method=True)
 
 
@@ -382,6 +398,34 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamMeasurements(self, request_iterator, context):
+        """buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+        Takes measurements for as long as the caller sends some, and acknowledges each request in its turn
+        as soon as what it accepts is stored: all that was acknowledged is kept, however the stream ends.
+        Several requests may be on their way; who sends faster than they can be stored is read more
+        slowly. All are of one region. An error is about the request after the last acknowledged one.
+        gRPC alone: over HTTP a body is read as a whole before anything of it is looked at, so that
+        `measurements:report` does the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoteWriteMeasurements(self, request, context):
+        """Takes samples as Prometheus sends them (remote write 1.0): what is measured of a point, by the
+        label `point`. Samples of other metrics, and of series without that label, are left aside.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportMeasurements(self, request, context):
+        """Imports measurements from a CSV file: right rows are taken, each wrong one is told.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MonitoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -519,6 +563,21 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.ExportMeasurements,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.ExportMeasurementsRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'StreamMeasurements': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamMeasurements,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__pb2.ReportMeasurementsRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__pb2.StreamMeasurementsResponse.SerializeToString,
+            ),
+            'RemoteWriteMeasurements': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoteWriteMeasurements,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.RemoteWriteMeasurementsRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ImportMeasurements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportMeasurements,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1255,6 +1314,87 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/ExportMeasurements',
             smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.ExportMeasurementsRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamMeasurements(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/StreamMeasurements',
+            smartcity_dot_monitoring_dot_v1_dot_measurement__pb2.ReportMeasurementsRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_measurement__pb2.StreamMeasurementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoteWriteMeasurements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/RemoteWriteMeasurements',
+            smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.RemoteWriteMeasurementsRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportMeasurements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ImportMeasurements',
+            smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,6 +13,7 @@ from smartcity.monitoring.v1 import incident_pb2 as _incident_pb2
 from smartcity.monitoring.v1 import maintenance_window_pb2 as _maintenance_window_pb2
 from smartcity.monitoring.v1 import measurement_history_pb2 as _measurement_history_pb2
 from smartcity.monitoring.v1 import measurement_pb2 as _measurement_pb2
+from smartcity.monitoring.v1 import measurement_transfer_pb2 as _measurement_transfer_pb2
 from smartcity.monitoring.v1 import status_pb2 as _status_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -102,6 +103,21 @@ class MonitoringServiceStub:
     """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
     ExportMeasurements: _grpc.UnaryStreamMultiCallable[_measurement_history_pb2.ExportMeasurementsRequest, _httpbody_pb2.HttpBody]
     """Exports the measurements of a point as a CSV file."""
+    StreamMeasurements: _grpc.StreamStreamMultiCallable[_measurement_pb2.ReportMeasurementsRequest, _measurement_pb2.StreamMeasurementsResponse]
+    """buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+    Takes measurements for as long as the caller sends some, and acknowledges each request in its turn
+    as soon as what it accepts is stored: all that was acknowledged is kept, however the stream ends.
+    Several requests may be on their way; who sends faster than they can be stored is read more
+    slowly. All are of one region. An error is about the request after the last acknowledged one.
+    gRPC alone: over HTTP a body is read as a whole before anything of it is looked at, so that
+    `measurements:report` does the same.
+    """
+    RemoteWriteMeasurements: _grpc.UnaryUnaryMultiCallable[_measurement_transfer_pb2.RemoteWriteMeasurementsRequest, _empty_pb2.Empty]
+    """Takes samples as Prometheus sends them (remote write 1.0): what is measured of a point, by the
+    label `point`. Samples of other metrics, and of series without that label, are left aside.
+    """
+    ImportMeasurements: _grpc.UnaryUnaryMultiCallable[_measurement_transfer_pb2.ImportMeasurementsRequest, _measurement_transfer_pb2.ImportMeasurementsResponse]
+    """Imports measurements from a CSV file: right rows are taken, each wrong one is told."""
 
 @_typing.type_check_only
 class MonitoringServiceAsyncStub(MonitoringServiceStub):
@@ -169,6 +185,21 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
     ExportMeasurements: _aio.UnaryStreamMultiCallable[_measurement_history_pb2.ExportMeasurementsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Exports the measurements of a point as a CSV file."""
+    StreamMeasurements: _aio.StreamStreamMultiCallable[_measurement_pb2.ReportMeasurementsRequest, _measurement_pb2.StreamMeasurementsResponse]  # type: ignore[assignment]
+    """buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+    Takes measurements for as long as the caller sends some, and acknowledges each request in its turn
+    as soon as what it accepts is stored: all that was acknowledged is kept, however the stream ends.
+    Several requests may be on their way; who sends faster than they can be stored is read more
+    slowly. All are of one region. An error is about the request after the last acknowledged one.
+    gRPC alone: over HTTP a body is read as a whole before anything of it is looked at, so that
+    `measurements:report` does the same.
+    """
+    RemoteWriteMeasurements: _aio.UnaryUnaryMultiCallable[_measurement_transfer_pb2.RemoteWriteMeasurementsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Takes samples as Prometheus sends them (remote write 1.0): what is measured of a point, by the
+    label `point`. Samples of other metrics, and of series without that label, are left aside.
+    """
+    ImportMeasurements: _aio.UnaryUnaryMultiCallable[_measurement_transfer_pb2.ImportMeasurementsRequest, _measurement_transfer_pb2.ImportMeasurementsResponse]  # type: ignore[assignment]
+    """Imports measurements from a CSV file: right rows are taken, each wrong one is told."""
 
 class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Monitoring: measurements of points and the state that they show.
@@ -395,5 +426,38 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Exports the measurements of a point as a CSV file."""
+
+    @_abc_1.abstractmethod
+    def StreamMeasurements(
+        self,
+        request_iterator: _MaybeAsyncIterator[_measurement_pb2.ReportMeasurementsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_measurement_pb2.StreamMeasurementsResponse], _abc.AsyncIterator[_measurement_pb2.StreamMeasurementsResponse]]:
+        """buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+        Takes measurements for as long as the caller sends some, and acknowledges each request in its turn
+        as soon as what it accepts is stored: all that was acknowledged is kept, however the stream ends.
+        Several requests may be on their way; who sends faster than they can be stored is read more
+        slowly. All are of one region. An error is about the request after the last acknowledged one.
+        gRPC alone: over HTTP a body is read as a whole before anything of it is looked at, so that
+        `measurements:report` does the same.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoteWriteMeasurements(
+        self,
+        request: _measurement_transfer_pb2.RemoteWriteMeasurementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Takes samples as Prometheus sends them (remote write 1.0): what is measured of a point, by the
+        label `point`. Samples of other metrics, and of series without that label, are left aside.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportMeasurements(
+        self,
+        request: _measurement_transfer_pb2.ImportMeasurementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_measurement_transfer_pb2.ImportMeasurementsResponse, _abc.Awaitable[_measurement_transfer_pb2.ImportMeasurementsResponse]]:
+        """Imports measurements from a CSV file: right rows are taken, each wrong one is told."""
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,51 @@
+"""A real Prometheus of the machine, for the tests that show how it works with the platform."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from devstack.ports import free_ports
+
+PROMETHEUS = shutil.which("prometheus")
+WITHOUT = PROMETHEUS is None and "CI" not in os.environ
+"""Whether tests that need it are skipped; never where everything must run."""
+WHY = "no Prometheus (Debian: prometheus)"
+
+
+@asynccontextmanager
+async def running_prometheus(
+    config: Mapping[str, Any], folder: Path
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Run Prometheus with a configuration; give a client of its API."""
+    (port,) = free_ports(1)
+    (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
+    process = await asyncio.create_subprocess_exec(
+        str(PROMETHEUS),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=error",
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            yield client
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def asked(client: httpx.AsyncClient, query: str) -> list[Any]:
+    """Return what a query finds; nothing while Prometheus still starts."""
+    try:
+        answer = await client.get("/api/v1/query", params={"query": query})
+        return list(answer.json()["data"]["result"])
+    except (httpx.HTTPError, ValueError):
+        return []

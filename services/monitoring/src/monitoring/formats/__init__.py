@@ -1,0 +1,1 @@
+"""Measurements in the forms of others, read into our own."""
