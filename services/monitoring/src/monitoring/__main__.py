@@ -15,8 +15,10 @@ from common.settings import load
 from common.telemetry.logs import configure_logs
 
 from monitoring.api.servicer import published
+from monitoring.events import incidents
 from monitoring.events.points import INTEREST, keep_point
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.run_notifier import run_notifier
 from monitoring.operations.run_writer import run_writer
 from monitoring.settings import MonitoringSettings, OwnerSettings
 
@@ -36,11 +38,18 @@ def main(words: Sequence[str]) -> int:
 
 
 async def _serve(settings: MonitoringSettings) -> None:
+    keyring = settings.keyring()
     async with (
         open_database(settings.database_url, size=settings.database_connections) as database,
         open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
     ):
-        needs = Dependencies(database, bus, kept_days=settings.kept_days)
+        needs = Dependencies(
+            database,
+            bus,
+            kept_days=settings.kept_days,
+            keyring=keyring,
+            networks=settings.notify_networks,
+        )
         await serve(
             "monitoring",
             [published(needs)],
@@ -49,7 +58,9 @@ async def _serve(settings: MonitoringSettings) -> None:
             background=[
                 Relay(database, bus, "MONITORING").run,
                 Consumer(database, bus, INTEREST, keep_point).run,
+                Consumer(database, bus, incidents.INTEREST, incidents.hearing(needs)).run,
                 partial(run_writer, needs),
+                partial(run_notifier, needs),
             ],
         )
 

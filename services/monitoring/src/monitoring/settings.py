@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from common.settings import ServiceSettings
-from pydantic import Field
+from common.sealing import Keyring
+from common.settings import ServiceSettings, keyring_in
+from pydantic import Field, IPvAnyNetwork
+
+from monitoring.operations.dependencies import NO_KEYS
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -17,6 +20,14 @@ class MonitoringSettings(ServiceSettings):
     database_connections: int = 12
     kept_days: Annotated[int, Field(ge=2, le=3650)] = 35
     """How many days of measurements are kept; older ones are refused."""
+    contact_keys_file: Path | None = None
+    """The keys of personal data, as the inventory's; without it no notification route is taken."""
+    notify_networks: tuple[IPvAnyNetwork, ...] = ()
+    """Private networks that notifications may go to, as JSON: `["10.1.0.0/16"]`."""
+
+    def keyring(self) -> Keyring:
+        """Return the keys of the file, or exit with 2 after saying what is wrong with it."""
+        return keyring_in(self.contact_keys_file) if self.contact_keys_file else NO_KEYS
 
 
 class OwnerSettings(ServiceSettings):

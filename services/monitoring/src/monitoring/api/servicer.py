@@ -5,11 +5,14 @@ from common.rpc.server import Published
 from smartcity.monitoring.v1 import monitoring_service_pb2, monitoring_service_pb2_grpc
 
 from monitoring.api.measurements import MeasurementMethods
+from monitoring.api.notifications import NotificationMethods
 from monitoring.api.statuses import StatusMethods
 from monitoring.operations.dependencies import Dependencies
 
 SERVICE = monitoring_service_pb2.DESCRIPTOR.services_by_name["MonitoringService"].full_name
-CHECKED_BY_OPERATION = frozenset({"ReportMeasurements"})
+CHECKED_BY_OPERATION = frozenset(
+    {"ReportMeasurements", "CreateNotificationRoute", "UpdateNotificationRoute"}
+)
 """Their operations check the proto's rules themselves, together with their own."""
 ENDLESS = frozenset({"WatchStatuses"})
 
@@ -17,6 +20,7 @@ ENDLESS = frozenset({"WatchStatuses"})
 class MonitoringServicer(
     MeasurementMethods,
     StatusMethods,
+    NotificationMethods,
     monitoring_service_pb2_grpc.MonitoringServiceServicer,
 ):
     """Answers every call of monitoring."""

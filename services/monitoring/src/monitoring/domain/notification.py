@@ -6,6 +6,8 @@ from datetime import datetime, time, timedelta
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
+from common.zones import zone_of
+
 PRIORITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 """The most urgent first."""
 LOOK_AGAIN = timedelta(seconds=15)
@@ -45,13 +47,11 @@ class Quiet:
         local = now.astimezone(zone)
         clock = local.time()
         over_midnight = self.end <= self.start
-        inside = self.start <= clock or clock < self.end
-        if not over_midnight:
-            inside = self.start <= clock < self.end
-        if not inside:
+        after, before = self.start <= clock, clock < self.end
+        if not (after or before if over_midnight else after and before):
             return None
         day = local.date()
-        if over_midnight and clock >= self.start:
+        if over_midnight and after:
             day += timedelta(days=1)
         return datetime.combine(day, self.end, zone).astimezone(now.tzinfo)
 
@@ -73,6 +73,11 @@ class Route:
     repeat_interval: timedelta = timedelta(0)
     escalate_to: str = ""
     escalate_after: timedelta = timedelta(0)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of the region."""
+        return zone_of(self.region)
 
     def matches(self, outage: Outage) -> bool:
         """Tell whether an outage is of those that the route is told of."""
@@ -126,9 +131,7 @@ def is_as_urgent(priority: str, least: str | None) -> bool:
     return priority in PRIORITIES and PRIORITIES.index(priority) <= PRIORITIES.index(least)
 
 
-def decide(
-    kind: Kind, outage: Outage, route: Route, told: Told, now: datetime, zone: ZoneInfo
-) -> Verdict:
+def decide(kind: Kind, outage: Outage, route: Route, told: Told, now: datetime) -> Verdict:
     """Return whether a delivery that is due is told."""
     if route.paused:
         return Suppress("the route is paused")
@@ -136,17 +139,20 @@ def decide(
         return Suppress(f"the incident is a part of {outage.parent_id}")
     decide_kind = _decide_end if kind == "RESOLVED" else _decide_begin
     verdict = decide_kind(kind, outage, route, told, now)
+    return _unless_quiet(verdict, outage, route, now)
+
+
+def _unless_quiet(verdict: Verdict, outage: Outage, route: Route, now: datetime) -> Verdict:
     quiet = route.quiet
-    if isinstance(verdict, Tell) and quiet:
-        ends = quiet.ends(now, zone)
-        if ends and not is_as_urgent(outage.priority, quiet.urgent_priority):
-            return Later(ends)
-    return verdict
+    if not isinstance(verdict, Tell) or quiet is None:
+        return verdict
+    ends = quiet.ends(now, route.zone)
+    if ends is None or is_as_urgent(outage.priority, quiet.urgent_priority):
+        return verdict
+    return Later(ends)
 
 
-def _decide_begin(
-    kind: Kind, outage: Outage, route: Route, told: Told, now: datetime
-) -> Verdict:
+def _decide_begin(kind: Kind, outage: Outage, route: Route, told: Told, now: datetime) -> Verdict:
     if outage.state == "RESOLVED":
         return Suppress("the incident is over")
     if outage.state == "ACKNOWLEDGED" and kind != "OPENED":

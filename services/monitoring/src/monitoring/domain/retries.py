@@ -13,5 +13,5 @@ def delay_after(attempts: int, chance: float) -> timedelta:
     `chance` is between 0 and 1: half of the delay is certain, the other half is its share.
     """
     doublings = min(attempts - 1, 20)
-    whole = min(FIRST * 2**doublings, LONGEST)
+    whole = min(FIRST * (1 << doublings), LONGEST)
     return whole * (0.5 + chance / 2)

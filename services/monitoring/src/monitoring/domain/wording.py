@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from monitoring.domain.notification import PRIORITIES, Kind, Outage
+from monitoring.domain.notification import PRIORITIES, Kind, Outage, Route
 
 TEXTS = Path(__file__).with_name("texts.toml")
 MOST_LINES = 20
@@ -34,16 +34,16 @@ class Text:
     """It tells of nothing but ends."""
 
 
-def message(pieces: Sequence[Piece], language: str, zone: ZoneInfo) -> Text:
+def message(pieces: Sequence[Piece], route: Route) -> Text:
     """Return the message that tells all pieces; an outage that is told twice is told once."""
-    words = _words()[language]
+    words = _words()[route.language]
     by_kind = _by_kind(pieces, words["kinds"])
-    sections = [_section(words, kind, some, zone) for kind, some in by_kind.items()]
+    sections = [_section(words, kind, some, route.zone) for kind, some in by_kind.items()]
     is_over = set(by_kind) == {"RESOLVED"}
     return Text(_title(words, by_kind), "\n\n".join(sections), is_over)
 
 
-def test_message(route: str, language: str) -> Text:
+def trial_message(route: str, language: str) -> Text:
     """Return the message of the test button."""
     words = _words()[language]
     return Text(words["test_title"], words["test_body"].format(route=route), is_over=True)

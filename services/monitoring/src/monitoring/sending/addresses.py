@@ -1,0 +1,119 @@
+"""Targets' addresses, read by apprise's own parser: what is wrong with them, what may be shown."""
+
+import logging
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from apprise import Apprise, AppriseAsset, NotifyBase, PersistentStoreMode
+from apprise.exception import AppriseException
+from apprise.plugins import url_to_dict
+
+from monitoring.sending.networks import Network, is_allowed, literal
+
+SERVICES = Path(__file__).with_name("services.toml")
+ASSET = AppriseAsset(
+    app_id="Paser Smart City",
+    app_desc="Paser Smart City",
+    async_mode=False,
+    http_redirects=False,
+    secure_logging=True,
+    storage_mode=PersistentStoreMode.MEMORY,
+    pgp_autogen=False,
+    pem_autogen=False,
+)
+
+# apprise tells its loggers whole addresses.
+logging.getLogger("apprise").propagate = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What is wrong with an address, without any of its secrets."""
+
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that a target may name."""
+
+    schemes: Sequence[str]
+    parameters: Sequence[str]
+    host: str = ""
+    prefixes: Sequence[str] = ()
+
+
+def wrong_with(url: str, allowed: Sequence[Network]) -> list[Wrong]:
+    """Return everything that is wrong with an address."""
+    parsed = _parsed(url)
+    service = _services().get(parsed["schema"] if parsed else url.partition(":")[0])
+    if service is None:
+        listed = ", ".join(sorted(_services()))
+        return [Wrong("TARGET_SCHEME", f"must begin with one of {listed}, and ://")]
+    if parsed is None:
+        return [_unreadable(service)]
+    found = [*_wrong_parameters(parsed, service), *_wrong_host(_host(parsed, service), allowed)]
+    # One with a parameter that is not allowed is never opened: it might read files.
+    if not found and opened_target(url) is None:
+        found.append(_unreadable(service))
+    return found
+
+
+def opened_target(url: str) -> NotifyBase | None:
+    """Return what apprise makes of an address; None when it is none."""
+    try:
+        return Apprise.instantiate(url, asset=ASSET, suppress_exceptions=False)
+    except (AppriseException, TypeError, ValueError, AttributeError):
+        return None
+
+
+def masked(url: str) -> str:
+    """Return what may be shown of an address: scheme, host and stars."""
+    parsed = _parsed(url)
+    service = _services().get(parsed["schema"]) if parsed else None
+    if parsed is None or service is None:
+        return "***"
+    return f"{parsed['schema']}://{_host(parsed, service) or '***'}/***"
+
+
+def _parsed(url: str) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = url_to_dict(url)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _unreadable(service: Service) -> Wrong:
+    sentence = f"is no whole address of {service.schemes[0]}: a part is missing or malformed"
+    return Wrong("TARGET_UNREADABLE", sentence)
+
+
+def _wrong_parameters(parsed: Mapping[str, Any], service: Service) -> Iterator[Wrong]:
+    for name in sorted(parsed["qsd"]):
+        if name not in service.parameters and name[:1] not in service.prefixes:
+            listed = ", ".join(service.parameters)
+            sentence = f"must not have the parameter {name[:40]!r}; allowed are {listed}"
+            yield Wrong("TARGET_PARAMETER", sentence)
+
+
+def _wrong_host(host: str, allowed: Sequence[Network]) -> Iterator[Wrong]:
+    address = literal(host)
+    if address is not None and not is_allowed(address, allowed):
+        sentence = f"must not lead to {host}, an address of a private network"
+        yield Wrong("TARGET_ADDRESS", sentence)
+
+
+def _host(parsed: Mapping[str, Any], service: Service) -> str:
+    """Return the machine that is called, where the address chooses it."""
+    return str(parsed.get(service.host) or parsed.get("host") or "") if service.host else ""
+
+
+@cache
+def _services() -> Mapping[str, Service]:
+    """Return the services by each of their schemes."""
+    described = tomllib.loads(SERVICES.read_text(encoding="utf-8"))
+    services = [Service(**one) for one in described.values()]
+    return {scheme: service for service in services for scheme in service.schemes}
