@@ -5,12 +5,12 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from apprise import Apprise, AppriseAsset, NotifyBase, PersistentStoreMode
+from apprise import AppriseAsset, NotifyBase, PersistentStoreMode
 from apprise.exception import AppriseException
-from apprise.plugins import url_to_dict
 
 from monitoring.sending.networks import Network, is_allowed, literal
 
@@ -42,6 +42,8 @@ class Wrong:
 class Service:
     """A service that a target may name."""
 
+    plugin: str
+    """Module and class of apprise."""
     schemes: Sequence[str]
     parameters: Sequence[str]
     host: str = ""
@@ -50,11 +52,11 @@ class Service:
 
 def wrong_with(url: str, allowed: Sequence[Network]) -> list[Wrong]:
     """Return everything that is wrong with an address."""
-    parsed = _parsed(url)
-    service = _services().get(parsed["schema"] if parsed else url.partition(":")[0])
+    service = _service(url)
     if service is None:
         listed = ", ".join(sorted(_services()))
         return [Wrong("TARGET_SCHEME", f"must begin with one of {listed}, and ://")]
+    parsed = _parsed(url, service)
     if parsed is None:
         return [_unreadable(service)]
     found = [*_wrong_parameters(parsed, service), *_wrong_host(_host(parsed, service), allowed)]
@@ -66,23 +68,44 @@ def wrong_with(url: str, allowed: Sequence[Network]) -> list[Wrong]:
 
 def opened_target(url: str) -> NotifyBase | None:
     """Return what apprise makes of an address; None when it is none."""
+    service = _service(url)
+    parsed = _parsed(url, service) if service else None
+    if service is None or parsed is None:
+        return None
     try:
-        return Apprise.instantiate(url, asset=ASSET, suppress_exceptions=False)
+        return _plugin(service.plugin)(**parsed, asset=ASSET)
     except (AppriseException, TypeError, ValueError, AttributeError):
         return None
 
 
 def masked(url: str) -> str:
     """Return what may be shown of an address: scheme, host and stars."""
-    parsed = _parsed(url)
-    service = _services().get(parsed["schema"]) if parsed else None
-    if parsed is None or service is None:
+    service = _service(url)
+    parsed = _parsed(url, service) if service else None
+    if service is None or parsed is None:
         return "***"
-    return f"{parsed['schema']}://{_host(parsed, service) or '***'}/***"
+    return f"{_scheme(url)}://{_host(parsed, service) or '***'}/***"
 
 
-def _parsed(url: str) -> Mapping[str, Any] | None:
-    found: Mapping[str, Any] | None = url_to_dict(url)  # type: ignore[no-untyped-call]
+def _scheme(url: str) -> str:
+    return url.partition("://")[0].lower()
+
+
+def _service(url: str) -> Service | None:
+    return _services().get(_scheme(url))
+
+
+def _parsed(url: str, service: Service) -> dict[str, Any] | None:
+    """Return the parts of an address, as apprise's plugin for it takes them."""
+    parsed: dict[str, Any] | None = _plugin(service.plugin).parse_url(url)
+    return parsed or None
+
+
+@cache
+def _plugin(name: str) -> type[NotifyBase]:
+    """Import one plugin: apprise by itself would import all of some hundred."""
+    module, _, kind = name.partition(".")
+    found: type[NotifyBase] = getattr(import_module(f"apprise.plugins.{module}"), kind)
     return found
 
 

@@ -28,7 +28,8 @@ SELECT $1, uuidv7(), given.*, $2::timestamptz
 PLAN_ENDS = """
 INSERT INTO deliveries (
        region_code, delivery_id, route_id, incident_id, kind, round, due_time, create_time)
-SELECT $1, uuidv7(), route_id, $2, 'RESOLVED', $3, $4 + make_interval(secs => group_wait_s), $4
+SELECT $1, uuidv7(), route_id, $2, 'RESOLVED', $3,
+       $4::timestamptz + make_interval(secs => group_wait_s), $4
   FROM notification_routes
  WHERE region_code = $1
    AND route_id IN (
