@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from apprise import AppriseAsset, NotifyBase, PersistentStoreMode
-from apprise.exception import AppriseException
 
 from monitoring.sending.networks import Network, is_allowed, literal
 
@@ -48,6 +47,7 @@ class Service:
     parameters: Sequence[str]
     host: str = ""
     prefixes: Sequence[str] = ()
+    host_is_secret: bool = False
 
 
 def wrong_with(url: str, allowed: Sequence[Network]) -> list[Wrong]:
@@ -74,7 +74,7 @@ def opened_target(url: str) -> NotifyBase | None:
         return None
     try:
         return _plugin(service.plugin)(**parsed, asset=ASSET)
-    except (AppriseException, TypeError, ValueError, AttributeError):
+    except Exception:  # noqa: BLE001 - what a plugin raises may quote the address
         return None
 
 
@@ -84,7 +84,8 @@ def masked(url: str) -> str:
     parsed = _parsed(url, service) if service else None
     if service is None or parsed is None:
         return "***"
-    return f"{_scheme(url)}://{_host(parsed, service) or '***'}/***"
+    host = "" if service.host_is_secret else _host(parsed, service)
+    return f"{_scheme(url)}://{host or '***'}/***"
 
 
 def _scheme(url: str) -> str:
@@ -96,9 +97,11 @@ def _service(url: str) -> Service | None:
 
 
 def _parsed(url: str, service: Service) -> dict[str, Any] | None:
-    """Return the parts of an address, as apprise's plugin for it takes them."""
-    parsed: dict[str, Any] | None = _plugin(service.plugin).parse_url(url)
-    return parsed or None
+    """Return the parts of an address, as apprise's plugin for it takes them; None for none."""
+    try:
+        return _plugin(service.plugin).parse_url(url) or None
+    except Exception:  # noqa: BLE001 - what a plugin raises may quote the address
+        return None
 
 
 @cache
