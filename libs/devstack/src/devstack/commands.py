@@ -143,6 +143,7 @@ def addresses(stack: Stack) -> str:
         ("OpenAPI", f"{stack.url}/openapi.json"),
         ("gRPC", f"{place.public_address} (plaintext, with reflection)"),
         ("issuer", place.issuer if place.settings.identity == "required" else "off"),
+        ("notifications", f"http://{place.address('sink')}"),
         ("PostgreSQL", stack.postgres.url("inventory", "inventory")),
         ("NATS", stack.nats.url),
         ("metrics", f"http://{place.address('inventory-metrics')}/metrics (inventory)"),

@@ -43,3 +43,7 @@ class TokenRefused(StackError):
 
 class KeysGone(StackError):
     """The file with the keys of personal data is missing beside a database that needs it."""
+
+
+class SeedRefused(StackError):
+    """The platform did not take what a new stack begins with."""

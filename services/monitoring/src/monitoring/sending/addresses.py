@@ -118,11 +118,14 @@ def _unreadable(service: Service) -> Wrong:
 
 
 def _wrong_parameters(parsed: Mapping[str, Any], service: Service) -> Iterator[Wrong]:
-    for name in sorted(parsed["qsd"]):
-        if name not in service.parameters and name[:1] not in service.prefixes:
-            listed = ", ".join(service.parameters)
-            sentence = f"must not have the parameter {name[:40]!r}; allowed are {listed}"
-            yield Wrong("TARGET_PARAMETER", sentence)
+    given = {name for name in parsed["qsd"] if name[:1] not in service.prefixes}
+    known = _plugin(service.plugin).template_args
+    listed = ", ".join(service.parameters)
+    for name in sorted(given - {*service.parameters}):
+        # A name that apprise does not know may be the rest of a password that holds a `?`.
+        called = f"the parameter {name!r}" if name in known else "an unknown parameter"
+        sentence = f"must not have {called}; allowed are {listed}; write %3F for a ? within a word"
+        yield Wrong("TARGET_PARAMETER", sentence)
 
 
 def _wrong_host(host: str, allowed: Sequence[Network]) -> Iterator[Wrong]:
