@@ -11,7 +11,7 @@ from devstack.errors import StackNotRunning, StackRunning, TokenRefused
 from devstack.output import Output, say
 from devstack.postgres import EmbeddedPostgres
 from devstack.process import ProcessSpec, child_environment, run_to_end
-from devstack.services import Place, Service, inventory
+from devstack.services import Builder, Place, Service, inventory, monitoring
 from devstack.settings import StackSettings
 from devstack.stack import Stack
 from devstack.state import StateFolder, held, holder
@@ -63,19 +63,22 @@ async def verify(settings: StackSettings) -> None:
 
 
 async def reseal(settings: StackSettings) -> None:
-    """Seal all contacts of the running stack under the active key of its keys file.
+    """Seal all contacts and notification targets under the active key of the stack's keys file.
 
     Raises:
         StackNotRunning: There is none, or it is still starting.
         CommandFailed: The file lacks a key that some are sealed under.
     """
-    await _run_command(settings, StateFolder(settings.state_folder), "reseal")
+    for service in (inventory, monitoring):
+        await _run_command(settings, StateFolder(settings.state_folder), "reseal", of=service)
 
 
-async def _run_command(settings: StackSettings, state: StateFolder, *words: str) -> None:
-    """Run a command of the inventory as its database's owner."""
+async def _run_command(
+    settings: StackSettings, state: StateFolder, *words: str, of: Builder = inventory
+) -> None:
+    """Run a command of a service as its database's owner."""
     _require_ready(state)
-    service = inventory(Place(settings, state, EmbeddedPostgres(state.postgres), 0))
+    service = of(Place(settings, state, EmbeddedPostgres(state.postgres), 0))
     sink = Output(terminal=sys.stdout.buffer).sink(service.name)
     await run_to_end(_command(service, words, settings.load_within_s), sink)
 

@@ -141,7 +141,7 @@ def monitoring(place: Place, replica: int = 1) -> Service:
         env={
             **_grpc_service(place, "monitoring", name),
             "SMARTCITY_CONTACT_KEYS_FILE": str(contact_keys_file(place.state.secrets)),
-            "SMARTCITY_NOTIFY_NETWORKS": '["127.0.0.0/8"]',
+            "SMARTCITY_NOTIFY_NETWORKS": "127.0.0.0/8",
         },
         owner_env=_as_owner(place, "monitoring"),
         ready=accepts(place.address(f"{name}-grpc")),

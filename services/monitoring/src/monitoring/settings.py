@@ -5,11 +5,19 @@ from typing import Annotated
 
 from common.sealing import Keyring
 from common.settings import ServiceSettings, keyring_in
-from pydantic import Field, IPvAnyNetwork
+from pydantic import BeforeValidator, Field, IPvAnyNetwork
+from pydantic_settings import NoDecode
 
 from monitoring.operations.dependencies import NO_KEYS
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+
+def _parted(value: object) -> object:
+    return [part for part in value.split(",") if part] if isinstance(value, str) else value
+
+
+Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_parted)]
 
 
 class MonitoringSettings(ServiceSettings):
@@ -22,8 +30,8 @@ class MonitoringSettings(ServiceSettings):
     """How many days of measurements are kept; older ones are refused."""
     contact_keys_file: Path | None = None
     """The keys of personal data, as the inventory's; without it no notification route is taken."""
-    notify_networks: tuple[IPvAnyNetwork, ...] = ()
-    """Private networks that notifications may go to, as JSON: `["10.1.0.0/16"]`."""
+    notify_networks: Networks = ()
+    """Private networks that notifications may go to, joined by commas: `10.1.0.0/16,fd00::/8`."""
 
     def keyring(self) -> Keyring:
         """Return the keys of the file, or exit with 2 after saying what is wrong with it."""

@@ -161,6 +161,21 @@ async def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_stored(de
     assert listed.total_size == 0
 
 
+@pytest.mark.parametrize(("parent", "route_id"), [("x", "desk"), (REGION, "a/b"), ("", "")])
+async def test_a_name_that_is_none_is_refused_with_what_is_wrong(
+    desk: Any, parent: str, route_id: str
+) -> None:
+    request = routes.CreateNotificationRouteRequest(
+        parent=parent,
+        notification_route_id=route_id,
+        notification_route=routes.NotificationRoute(display_name="Meja"),
+    )
+    refusal = await refused(desk.stub.CreateNotificationRoute(request))
+    assert refusal.code == grpc.StatusCode.INVALID_ARGUMENT
+    wrong = "parent" if parent != REGION else "notificationRouteId"
+    assert set(refusal.fields) == {wrong, "notificationRoute.targets"}
+
+
 async def test_a_target_that_comes_back_masked_keeps_its_address(
     desk: Any, make_incident: Make
 ) -> None:

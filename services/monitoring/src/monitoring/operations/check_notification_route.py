@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from common.errors import Violation
 from common.names import region_of
 from common.postgres.database import Connection
+from common.validation import violations
 from smartcity.monitoring.v1.notification_route_pb2 import NotificationRoute, NotificationTarget
 
 from monitoring.sending.addresses import masked, wrong_with
@@ -29,13 +30,18 @@ class RouteCheck:
         """Check a route before it is stored."""
         route.language_code = route.language_code or "id"
         route.group_wait_s = route.group_wait_s or GROUP_WAIT_S
-        stored = await self.store.read(connection, route.name)
-        known = {target.target_id: target.url for target in stored.targets} if stored else {}
+        known = await self._known(connection, route.name)
         found = [*_foreign(route)]
         for index, target in enumerate(route.targets):
             where = f"{FIELD}.targets[{index}]"
             found += _recall(target, known, where) or self._wrong_address(target, where)
         return found
+
+    async def _known(self, connection: Connection, name: str) -> dict[str, str]:
+        """Return the stored addresses by their targets' ids; none for a name that is none."""
+        is_name = not violations(self.store.NAMED(name=name))
+        stored = await self.store.read(connection, name) if is_name else None
+        return {target.target_id: target.url for target in stored.targets} if stored else {}
 
     def _wrong_address(self, target: NotificationTarget, where: str) -> list[Violation]:
         target.target_id = target.target_id or secrets.token_hex(ID_BYTES)

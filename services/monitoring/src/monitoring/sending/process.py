@@ -21,7 +21,7 @@ from monitoring.sending.addresses import ASSET, opened_target
 from monitoring.sending.guard import Guard
 from monitoring.sending.networks import Network
 
-WALL_S = 30.0
+WALL_S = 20.0
 MEMORY_BYTES = 1024 * 1024 * 1024
 KEY_HEADER = "Idempotency-Key"
 STATUS = re.compile(r"error[=:] ?(\d{3})\b", re.ASCII)
