@@ -1,8 +1,14 @@
 """Routes: what is wrong with one is said at once, and its addresses are seen by nobody."""
 
+import asyncio
+import base64
+import json
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -11,6 +17,7 @@ from aiosmtpd.controller import Controller
 from common.rpc.refusals import Refusal, refusal_of
 from common.sealing import Keyring
 from devstack.ports import free_ports
+from devstack.process import child_environment
 from google.protobuf.field_mask_pb2 import FieldMask
 from monitoring.domain.wording import Text
 from monitoring.operations.reseal_routes import reseal_routes
@@ -326,3 +333,28 @@ async def test_targets_are_sealed_again_under_a_new_key(desk: Any, make_incident
     finally:
         del desk.monitoring.needs.keyring.keys["k2"]
     assert await desk.told() == [("OPENED", "SENT")]
+
+
+async def test_the_command_reseals_and_says_what_key_is_missing(desk: Any, tmp_path: Path) -> None:
+    await desk.route()
+    file = tmp_path / "keys.json"
+    packed = {f"k{n}": base64.b64encode(bytes(range(n, 32 + n))).decode() for n in (0, 1)}
+    settings = {
+        "SMARTCITY_DATABASE_URL": desk.monitoring.made.url,
+        "SMARTCITY_CONTACT_KEYS_FILE": str(file),
+    }
+
+    async def reseal(keys: dict[str, str]) -> tuple[int | None, str]:
+        file.write_text(json.dumps({"active": "k2", "keys": keys}))
+        command = (sys.executable, "-m", "monitoring", "reseal")
+        process = await asyncio.create_subprocess_exec(
+            *command, env=child_environment(settings), stdout=PIPE, stderr=STDOUT
+        )
+        said, _ = await process.communicate()
+        return process.returncode, said.decode().strip()
+
+    new = {"k2": packed["k1"]}
+    assert await reseal(new) == (1, "the keys file has no key 'k1'")
+    both = new | {"k1": packed["k0"]}
+    assert await reseal(both) == (0, "1 notification routes were sealed anew")
+    assert await reseal(new) == (0, "0 notification routes were sealed anew")

@@ -302,6 +302,23 @@ async def test_whoever_looks_after_it_stops_repeats_and_escalation(
     ]
 
 
+async def test_a_route_that_is_told_and_escalated_to_at_once_escalates_once(
+    desk: Any, make_incident: Make
+) -> None:
+    head = await desk.route("head", least_priority=Incident.CRITICAL)
+    chief = await desk.route("chief", group_wait_s=90, escalate_to=head.name, escalate_after_s=600)
+    await desk.route(escalate_to=chief.name, escalate_after_s=60)
+    await desk.hear(make_incident())
+    await desk.after(seconds=30)
+    await desk.after(seconds=60)
+    await desk.after(minutes=10)
+    assert desk.receiver.titles == [
+        "Baru. TINGGI: Titik 1 is down",
+        "Eskalasi, belum ditangani. TINGGI: Titik 1 is down",
+        "Eskalasi, belum ditangani. TINGGI: Titik 1 is down",
+    ]
+
+
 async def test_one_that_begins_again_is_not_told_again_before_its_interval(
     desk: Any, make_incident: Make
 ) -> None:

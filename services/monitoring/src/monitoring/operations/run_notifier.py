@@ -44,6 +44,8 @@ async def _repeat(needs: Dependencies, turn: Turn, every_s: float) -> None:
                 pass
         except SURVIVED as error:
             logger().warning("not notified", turn=turn.__name__, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a defect here must not stop the API
+            logger().error("not notified", turn=turn.__name__, error=type(error).__name__)
         await asyncio.sleep(every_s)
 
 

@@ -166,7 +166,9 @@ async def plan(
 ) -> None:
     """Plan what is not planned yet, or was suppressed: once more it is decided when it is due."""
     if planned:
-        rows = [(p.route_id, p.incident_id, p.kind, p.round, p.due) for p in planned]
+        # Each once: one statement cannot change a row twice.
+        once = {(p.route_id, p.incident_id, p.kind, p.round): p.due for p in planned}
+        rows = [(*key, due) for key, due in once.items()]
         await connection.execute(PLAN, region, now, *map(list, zip(*rows, strict=True)))
 
 
