@@ -42,7 +42,7 @@ verify: $(INSTALLED) ## Check that nobody changed the running platform's history
 	@exec $(STACK) verify
 
 .PHONY: reseal
-reseal: $(INSTALLED) ## Seal all contacts of the running platform under the active key (docs/operations.md)
+reseal: $(INSTALLED) ## Seal contacts and targets of the running platform under the active key (docs/operations.md)
 	@exec $(STACK) reseal
 
 .PHONY: tell

@@ -42,7 +42,13 @@ class Keyring:
         return cls(stored["active"], keys)
 
     def seal(self, plain: bytes, owner: str) -> bytes:
-        """Return the key's id, a nonce and the ciphertext, bound to the owner's name."""
+        """Return the key's id, a nonce and the ciphertext, bound to the owner's name.
+
+        Raises:
+            KeyMissing: The ring is empty.
+        """
+        if self.active not in self.keys:
+            raise KeyMissing("this process has no keys: name their file in its settings")
         nonce = os.urandom(NONCE_BYTES)
         sealed = AESGCM(self.keys[self.active]).encrypt(nonce, plain, owner.encode())
         key_id = self.active.encode()

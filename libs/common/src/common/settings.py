@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from common.sealing import Keyring
+
 PREFIX = "SMARTCITY_"
 IN_A_CLUSTER = "KUBERNETES_SERVICE_HOST"
 """Kubernetes sets it in every container."""
@@ -100,6 +102,14 @@ def read_secret(path: Path) -> str:
         OSError: The file cannot be read.
     """
     return path.read_text(encoding="utf-8").strip()
+
+
+def keyring_in(path: Path) -> Keyring:
+    """Return the keys in the file of `CONTACT_KEYS_FILE`, or exit with 2 after saying why not."""
+    try:
+        return Keyring.read(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        refuse([f"{PREFIX}CONTACT_KEYS_FILE: {path} holds no keys: {error!r}"])
 
 
 def production_signs(environment: Mapping[str, str]) -> list[str]:

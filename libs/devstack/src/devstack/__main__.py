@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     loading.add_argument("--region", required=True, help="code of the region, such as 64.09")
     loading.add_argument("folder", type=Path)
     named.add_parser("verify", help="check the chain of the running stack's history")
-    named.add_parser("reseal", help="seal all contacts under the active key of the keys file")
+    named.add_parser("reseal", help="seal contacts and notification targets under the active key")
     named.add_parser("tell", help="tell all points and circuits anew, for who begins to listen")
     asking = named.add_parser("token", help="print a token for the running stack")
     asking.add_argument("--role", default="operator", help="such as viewer, operator, admin")

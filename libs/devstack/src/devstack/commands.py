@@ -13,7 +13,7 @@ from devstack.network.sites import laid_mark
 from devstack.output import Output, say
 from devstack.postgres import EmbeddedPostgres
 from devstack.process import ProcessSpec, child_environment, run_to_end
-from devstack.services import Place, Service, inventory
+from devstack.services import Builder, Place, Service, inventory, monitoring
 from devstack.settings import StackSettings
 from devstack.stack import Stack
 from devstack.state import StateFolder, held, holder, require_ready
@@ -69,13 +69,14 @@ async def verify(settings: StackSettings) -> None:
 
 
 async def reseal(settings: StackSettings) -> None:
-    """Seal all contacts of the running stack under the active key of its keys file.
+    """Seal all contacts and notification targets under the active key of the stack's keys file.
 
     Raises:
         StackNotRunning: There is none, or it is still starting.
         CommandFailed: The file lacks a key that some are sealed under.
     """
-    await _run_command(settings, StateFolder(settings.state_folder), "reseal")
+    for service in (inventory, monitoring):
+        await _run_command(settings, StateFolder(settings.state_folder), "reseal", of=service)
 
 
 async def tell(settings: StackSettings) -> None:
@@ -87,10 +88,12 @@ async def tell(settings: StackSettings) -> None:
     await _run_command(settings, StateFolder(settings.state_folder), "tell")
 
 
-async def _run_command(settings: StackSettings, state: StateFolder, *words: str) -> None:
-    """Run a command of the inventory as its database's owner."""
+async def _run_command(
+    settings: StackSettings, state: StateFolder, *words: str, of: Builder = inventory
+) -> None:
+    """Run a command of a service as its database's owner."""
     require_ready(state)
-    service = inventory(Place(settings, state, EmbeddedPostgres(state.postgres), 0))
+    service = of(Place(settings, state, EmbeddedPostgres(state.postgres), 0))
     sink = Output(terminal=sys.stdout.buffer).sink(service.name)
     await run_to_end(_command(service, words, settings.load_within_s), sink)
 
@@ -153,6 +156,7 @@ def addresses(stack: Stack) -> str:
         ("OpenAPI", f"{stack.url}/openapi.json"),
         ("gRPC", f"{place.public_address} (plaintext, with reflection)"),
         ("issuer", place.issuer if place.settings.identity == "required" else "off"),
+        ("notifications", f"http://{place.address('sink')}"),
         ("PostgreSQL", stack.postgres.url("inventory", "inventory")),
         ("NATS", stack.nats.url),
         ("lines", lines(stack)),

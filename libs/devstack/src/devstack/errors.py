@@ -47,3 +47,7 @@ class KeysGone(StackError):
 
 class OutageRefused(StackError):
     """The outage that was asked for cannot be."""
+
+
+class SeedRefused(StackError):
+    """The platform did not take what a new stack begins with."""

@@ -125,13 +125,30 @@ def inventory(place: Place, replica: int = 1) -> Service:
     )
 
 
+def sink(place: Place) -> Service:
+    """Show what would be sent to people."""
+    address = place.address("sink")
+    return Service(
+        name="sink",
+        module="devstack.sink",
+        database=False,
+        env={"SMARTCITY_SINK_ADDRESS": address},
+        ready=answers_ok(address, "/messages"),
+    )
+
+
 def monitoring(place: Place, replica: int = 1) -> Service:
     """Measurements, and the state that they show."""
     name = "monitoring" if replica == 1 else f"monitoring-{replica}"
     return Service(
         name="monitoring",
         replica=replica,
-        env={**_grpc_service(place, "monitoring", name), "SMARTCITY_DEFAULT_CHECK": DEMO_CHECK},
+        env={
+            **_grpc_service(place, "monitoring", name),
+            "SMARTCITY_CONTACT_KEYS_FILE": str(contact_keys_file(place.state.secrets)),
+            "SMARTCITY_NOTIFY_NETWORKS": "127.0.0.0/8",
+            "SMARTCITY_DEFAULT_CHECK": DEMO_CHECK,
+        },
         owner_env=_as_owner(place, "monitoring"),
         ready=accepts(place.address(f"{name}-grpc")),
     )
@@ -203,7 +220,7 @@ def gateway(place: Place) -> Service:
     )
 
 
-ALL: tuple[Builder, ...] = (issuer, inventory, monitoring, network, prober, gateway)
+ALL: tuple[Builder, ...] = (issuer, inventory, sink, monitoring, network, prober, gateway)
 
 
 def needed(settings: StackSettings) -> tuple[Builder, ...]:

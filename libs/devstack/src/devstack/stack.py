@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
+from devstack.default_route import create_default_route
 from devstack.issuer.settings import refuse_production
 from devstack.keys import make_contact_keys
 from devstack.nats import EmbeddedNats
@@ -15,7 +16,17 @@ from devstack.output import Output
 from devstack.ports import free_ports, require_free
 from devstack.postgres import EmbeddedPostgres, PostgresOptions
 from devstack.process import Child, ProcessSpec, child_environment, run_to_end
-from devstack.services import Builder, Place, Service, issuer, needed, network, replicas
+from devstack.services import (
+    Builder,
+    Place,
+    Service,
+    gateway,
+    issuer,
+    needed,
+    network,
+    replicas,
+    sink,
+)
 from devstack.settings import StackSettings
 from devstack.state import StateFolder, held
 from devstack.tokens import fetch_token
@@ -112,7 +123,8 @@ class Stack:
         self._build(port)
         if issuer in self._services:
             refuse_production(os.environ)
-        if not self.state.postgres.exists():
+        is_new = not self.state.postgres.exists()
+        if is_new:
             make_contact_keys(self.state.secrets)
         await self._start_servers()
         for build in self._services:
@@ -121,7 +133,15 @@ class Stack:
             await self._start_service(service)
             for replica in replicas(service, self.place):
                 await self._start_service(replica)
+        if is_new:
+            await self._seed()
         self._mark_ready()
+
+    async def _seed(self) -> None:
+        """Have the sink told of incidents, unless somebody else's issuer gives the tokens."""
+        may = self.settings.identity == "off" or issuer in self._services
+        if may and {sink, gateway} <= {*self._services}:
+            await create_default_route(self.place)
 
     def _build(self, port: int) -> None:
         keep = (self._lock,)

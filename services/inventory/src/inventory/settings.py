@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from common.sealing import Keyring
-from common.settings import PREFIX, ServiceSettings, refuse
+from common.settings import ServiceSettings, keyring_in
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -19,12 +19,7 @@ class InventorySettings(ServiceSettings):
 
     def keyring(self) -> Keyring:
         """Return the keys of the file, or exit with 2 after saying what is wrong with it."""
-        try:
-            return Keyring.read(self.contact_keys_file)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            refuse(
-                [f"{PREFIX}CONTACT_KEYS_FILE: {self.contact_keys_file} holds no keys: {error!r}"]
-            )
+        return keyring_in(self.contact_keys_file)
 
 
 class OwnerSettings(ServiceSettings):

@@ -1,6 +1,5 @@
-"""Runs monitoring: `python -m monitoring`, or its commands `probe` and `migrate`."""
+"""Runs monitoring: `python -m monitoring`, or its commands `probe`, `migrate` and `reseal`."""
 
-import resource
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -12,16 +11,16 @@ from common.events.relay import Relay
 from common.postgres.database import open_database
 from common.postgres.migrations import migrate_command
 from common.rpc.server import serve
-from common.running import run_worker
 from common.settings import load
 from common.telemetry.logs import configure_logs
 
 from monitoring.api.servicer import published
-from monitoring.events import circuits, points
+from monitoring.commands import probe, reseal
+from monitoring.events import circuits, incidents, points
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.roll_up import run_roll_ups
 from monitoring.operations.run_incidents import run_incidents
-from monitoring.operations.run_prober import ProberOptions, run_prober
+from monitoring.operations.run_notifier import run_notifier
 from monitoring.operations.run_writer import run_writer
 from monitoring.operations.turn_maintenance import run_maintenance
 from monitoring.settings import MonitoringSettings, OwnerSettings, ProberSettings
@@ -33,18 +32,21 @@ def main(words: Sequence[str]) -> int:
         owner = load(OwnerSettings)
         return migrate_command(owner.migration_url, owner.migrations_folder)
     if list(words) == ["probe"]:
-        uvloop.run(_probe(load(ProberSettings)))
+        uvloop.run(probe(load(ProberSettings)))
         return 0
-    if words:
-        sys.stderr.write("usage: python -m monitoring [probe | migrate]\n")
+    if list(words) not in ([], ["reseal"]):
+        sys.stderr.write("usage: python -m monitoring [probe | migrate | reseal]\n")
         return 2
     settings = load(MonitoringSettings)
+    if words:
+        return uvloop.run(reseal(settings))
     configure_logs(settings.log_level, "monitoring")
     uvloop.run(_serve(settings))
     return 0
 
 
 async def _serve(settings: MonitoringSettings) -> None:
+    keyring = settings.keyring()
     async with (
         open_database(settings.database_url, size=settings.database_connections) as database,
         open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
@@ -54,6 +56,8 @@ async def _serve(settings: MonitoringSettings) -> None:
             bus,
             kept_days=settings.kept_days,
             hourly_kept_days=settings.hourly_kept_days,
+            keyring=keyring,
+            networks=settings.notify_networks,
         )
         follow = circuits.follow_circuits(settings.default_check.draft(), needs.clock)
         await serve(
@@ -65,30 +69,14 @@ async def _serve(settings: MonitoringSettings) -> None:
                 Relay(database, bus, "MONITORING").run,
                 Consumer(database, bus, points.INTEREST, points.keep_point).run,
                 Consumer(database, bus, circuits.INTEREST, follow).run,
+                Consumer(database, bus, incidents.INTEREST, incidents.hearing(needs)).run,
                 partial(run_writer, needs),
                 partial(run_incidents, needs),
                 partial(run_maintenance, needs),
                 partial(run_roll_ups, needs),
+                partial(run_notifier, needs),
             ],
         )
-
-
-async def _probe(settings: ProberSettings) -> None:
-    configure_logs(settings.log_level, "prober")
-    allow_many_sockets()
-    async with (
-        open_database(settings.database_url, size=settings.database_connections) as database,
-        open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
-    ):
-        options = ProberOptions(settings.probe_anchors, settings.stamp_port)
-        work = partial(run_prober, Dependencies(database, bus), options)
-        await run_worker(settings.metrics_address, [work])
-
-
-def allow_many_sockets() -> None:
-    """Open as many sockets as the system lets this user: each check under way has its own."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

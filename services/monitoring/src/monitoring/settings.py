@@ -4,11 +4,21 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from common.settings import PREFIX, Address, ServiceSettings
+from common.sealing import Keyring
+from common.settings import PREFIX, Address, ServiceSettings, keyring_in
 from probes.target import Kind, Target
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from smartcity.monitoring.v1.check_pb2 import Check
+
+from monitoring.operations.dependencies import NO_KEYS
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -57,6 +67,13 @@ def _anchor(word: str) -> Target:
     return Target(kinds[parts.scheme], parts.hostname, parts.port or 0, packets=2, timeout_s=1.0)
 
 
+def _parted(value: object) -> object:
+    return [part for part in value.split(",") if part] if isinstance(value, str) else value
+
+
+Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_parted)]
+
+
 class MonitoringSettings(ServiceSettings):
     """The settings of the service."""
 
@@ -69,6 +86,14 @@ class MonitoringSettings(ServiceSettings):
     """How many days of hourly roll-ups are kept, and never fewer than of measurements."""
     default_check: DefaultCheck = DefaultCheck()
     """JSON: what is asked at a circuit's monitored address, such as {"kind": "ICMP"}."""
+    contact_keys_file: Path | None = None
+    """The keys of personal data, as the inventory's; without it no notification route is taken."""
+    notify_networks: Networks = ()
+    """Private networks that notifications may go to, joined by commas: `10.1.0.0/16,fd00::/8`."""
+
+    def keyring(self) -> Keyring:
+        """Return the keys of the file, or exit with 2 after saying what is wrong with it."""
+        return keyring_in(self.contact_keys_file) if self.contact_keys_file else NO_KEYS
 
 
 class ProberSettings(BaseSettings):

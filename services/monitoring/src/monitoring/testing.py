@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import grpc
@@ -15,6 +16,7 @@ from common.events.bus import Bus, open_bus
 from common.events.relay import Relay
 from common.postgres.database import Database, open_database
 from common.rpc.server import build_server
+from common.sealing import Keyring
 from devstack.nats import EmbeddedNats
 from devstack.ports import free_ports
 from devstack.testing import MakeDatabase, ServiceDatabase, open_folder
@@ -32,6 +34,9 @@ REGION = "regions/64.01"
 NOON = datetime(2026, 11, 24, 4, tzinfo=UTC)
 """12:00 in Paser."""
 POINTS = 20
+KEYRING = Keyring("k1", {"k1": bytes(range(32))})
+LOOPBACK = (ip_network("127.0.0.0/8"),)
+"""Where the receivers of tests listen."""
 ADD_POINTS = """
 INSERT INTO points (
        region_code, point_id, display_name, kind, district_code, technology, state, sequence)
@@ -175,7 +180,7 @@ async def monitoring(
         await bus.apply_streams()
         async with database.transaction() as connection:
             await connection.execute(ADD_POINTS, POINTS)
-        needs = Dependencies(database, bus, clock)
+        needs = Dependencies(database, bus, clock, keyring=KEYRING, networks=LOOPBACK)
         await keep_days(needs)
         server = build_server("monitoring", [published(needs)])
         port = server.add_insecure_port("127.0.0.1:0")

@@ -90,8 +90,8 @@ def _held(message: Message | None, field: str) -> bytes:
     """Return what the message holds in a field of personal data; b"" for nothing."""
     if message is None or field not in message.DESCRIPTOR.fields_by_name:
         return b""
-    held: bytes = getattr(message, field).SerializeToString()
-    return held
+    only = type(message)(**{field: getattr(message, field)})
+    return bytes(only.SerializeToString(deterministic=True))
 
 
 def row_of(

@@ -35,6 +35,14 @@ CONSUMER_REBUILT = Counter(
 DEAD_LETTERS = Counter(
     "smartcity_dead_letters_total", "Events given up after all tries.", ("consumer",)
 )
+NOTIFICATIONS = Counter(
+    "smartcity_notifications_total",
+    "What became of a message to people: sent, failed; again: tried later. Suppressed: deliveries.",
+    ("outcome",),
+)
+NOTIFICATION_AGE = Gauge(
+    "smartcity_notifications_oldest_seconds", "Age of the oldest message not delivered yet."
+)
 OUTCOMES = ("handled", "duplicate", "dead", "gap", "again")
 
 
@@ -44,3 +52,9 @@ def show_consumer(consumer: str) -> None:
         EVENTS_HANDLED.labels(consumer, outcome)
     for counter in (DEAD_LETTERS, CONSUMER_REBUILT):
         counter.labels(consumer)
+
+
+def show_notifications() -> None:
+    """Show the counters of messages from 0 on."""
+    for outcome in ("sent", "failed", "again", "suppressed"):
+        NOTIFICATIONS.labels(outcome)

@@ -33,10 +33,19 @@ class IssuerSettings(BaseSettings):
     @field_validator("address")
     @classmethod
     def _on_this_machine(cls, value: str) -> str:
-        host = value.rpartition(":")[0].strip("[]")
-        if not ip_address(host).is_loopback:
-            raise ValueError("must be a loopback address, such as 127.0.0.1:8081")
-        return value
+        return on_this_machine(value)
+
+
+def on_this_machine(address: str) -> str:
+    """Return HOST:PORT when only this machine reaches it.
+
+    Raises:
+        ValueError: Others do.
+    """
+    host = address.rpartition(":")[0].strip("[]")
+    if not ip_address(host).is_loopback:
+        raise ValueError("must be a loopback address, such as 127.0.0.1:8081")
+    return address
 
 
 def refuse_production(environment: Mapping[str, str]) -> None:

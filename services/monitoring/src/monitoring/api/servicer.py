@@ -11,6 +11,7 @@ from monitoring.api.incidents import IncidentMethods
 from monitoring.api.maintenance_windows import MaintenanceWindowMethods
 from monitoring.api.measurement_history import MeasurementHistoryMethods
 from monitoring.api.measurements import MeasurementMethods
+from monitoring.api.notifications import NotificationMethods
 from monitoring.api.statuses import StatusMethods
 from monitoring.operations.dependencies import Dependencies
 
@@ -23,6 +24,8 @@ CHECKED_BY_OPERATION = frozenset(
         "UpdateCheck",
         "CreateMaintenanceWindow",
         "UpdateMaintenanceWindow",
+        "CreateNotificationRoute",
+        "UpdateNotificationRoute",
     }
 )
 """Their operations check the proto's rules themselves, together with their own."""
@@ -36,6 +39,7 @@ class MonitoringServicer(
     MeasurementHistoryMethods,
     StatusMethods,
     MaintenanceWindowMethods,
+    NotificationMethods,
     monitoring_service_pb2_grpc.MonitoringServiceServicer,
 ):
     """Answers every call of monitoring."""

@@ -1,12 +1,17 @@
 """What the operations stand on; `__main__` makes it, tests make their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import uuid_utils
 from common.events.bus import Bus
 from common.postgres.database import Database
+from common.sealing import Keyring
+
+from monitoring.sending.networks import Network
+
+NO_KEYS = Keyring("", {})
 
 
 def utc_now() -> datetime:
@@ -21,7 +26,7 @@ def uuid7() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The database, the bus, the clock, how long things are kept, and the source of ids."""
+    """What is there: database, bus, clock; how long things are kept; ids, keys, networks."""
 
     database: Database
     bus: Bus
@@ -30,6 +35,10 @@ class Dependencies:
     hourly_kept_days: int = 730
     new_id: Callable[[], str] = uuid7
     """A UUIDv7 for a resource whose creator chose none."""
+    keyring: Keyring = NO_KEYS
+    """The keys of notification targets."""
+    networks: Sequence[Network] = ()
+    """Private networks that notifications may go to."""
 
     @property
     def oldest(self) -> datetime:

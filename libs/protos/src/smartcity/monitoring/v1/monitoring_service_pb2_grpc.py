@@ -7,11 +7,13 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from smartcity.monitoring.v1 import change_pb2 as smartcity_dot_monitoring_dot_v1_dot_change__pb2
 from smartcity.monitoring.v1 import check_pb2 as smartcity_dot_monitoring_dot_v1_dot_check__pb2
+from smartcity.monitoring.v1 import delivery_pb2 as smartcity_dot_monitoring_dot_v1_dot_delivery__pb2
 from smartcity.monitoring.v1 import incident_pb2 as smartcity_dot_monitoring_dot_v1_dot_incident__pb2
 from smartcity.monitoring.v1 import maintenance_window_pb2 as smartcity_dot_monitoring_dot_v1_dot_maintenance__window__pb2
 from smartcity.monitoring.v1 import measurement_history_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2
 from smartcity.monitoring.v1 import measurement_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__pb2
 from smartcity.monitoring.v1 import measurement_transfer_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2
+from smartcity.monitoring.v1 import notification_route_pb2 as smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2
 from smartcity.monitoring.v1 import status_pb2 as smartcity_dot_monitoring_dot_v1_dot_status__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -197,6 +199,41 @@ class MonitoringServiceStub:
                 '/smartcity.monitoring.v1.MonitoringService/ImportMeasurements',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsResponse.FromString,
+                _registered_method=True)
+        self.GetNotificationRoute = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/GetNotificationRoute',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.GetNotificationRouteRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.NotificationRoute.FromString,
+                _registered_method=True)
+        self.ListNotificationRoutes = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListNotificationRoutes',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.ListNotificationRoutesRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.ListNotificationRoutesResponse.FromString,
+                _registered_method=True)
+        self.CreateNotificationRoute = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/CreateNotificationRoute',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.CreateNotificationRouteRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.NotificationRoute.FromString,
+                _registered_method=True)
+        self.UpdateNotificationRoute = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/UpdateNotificationRoute',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.UpdateNotificationRouteRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.NotificationRoute.FromString,
+                _registered_method=True)
+        self.DeleteNotificationRoute = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/DeleteNotificationRoute',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.DeleteNotificationRouteRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.TestNotificationRoute = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/TestNotificationRoute',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.TestNotificationRouteRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.TestNotificationRouteResponse.FromString,
+                _registered_method=True)
+        self.ListDeliveries = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListDeliveries',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesResponse.FromString,
                 _registered_method=True)
 
 
@@ -426,6 +463,55 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetNotificationRoute(self, request, context):
+        """Returns a notification route, its targets masked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNotificationRoutes(self, request, context):
+        """Lists the notification routes of a region, their targets masked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateNotificationRoute(self, request, context):
+        """Creates a notification route.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateNotificationRoute(self, request, context):
+        """Changes fields of a notification route.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteNotificationRoute(self, request, context):
+        """Deletes a notification route.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestNotificationRoute(self, request, context):
+        """Sends a test message to every target of a route now, and tells what happened at each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeliveries(self, request, context):
+        """Lists what was told of incidents, will be, or would have been.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MonitoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -578,6 +664,41 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.ImportMeasurements,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsResponse.SerializeToString,
+            ),
+            'GetNotificationRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNotificationRoute,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.GetNotificationRouteRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.NotificationRoute.SerializeToString,
+            ),
+            'ListNotificationRoutes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNotificationRoutes,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.ListNotificationRoutesRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.ListNotificationRoutesResponse.SerializeToString,
+            ),
+            'CreateNotificationRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateNotificationRoute,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.CreateNotificationRouteRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.NotificationRoute.SerializeToString,
+            ),
+            'UpdateNotificationRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateNotificationRoute,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.UpdateNotificationRouteRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.NotificationRoute.SerializeToString,
+            ),
+            'DeleteNotificationRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteNotificationRoute,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.DeleteNotificationRouteRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'TestNotificationRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestNotificationRoute,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.TestNotificationRouteRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.TestNotificationRouteResponse.SerializeToString,
+            ),
+            'ListDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeliveries,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1395,6 +1516,195 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/ImportMeasurements',
             smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_measurement__transfer__pb2.ImportMeasurementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNotificationRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/GetNotificationRoute',
+            smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.GetNotificationRouteRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.NotificationRoute.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNotificationRoutes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListNotificationRoutes',
+            smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.ListNotificationRoutesRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.ListNotificationRoutesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateNotificationRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/CreateNotificationRoute',
+            smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.CreateNotificationRouteRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.NotificationRoute.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateNotificationRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/UpdateNotificationRoute',
+            smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.UpdateNotificationRouteRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.NotificationRoute.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteNotificationRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/DeleteNotificationRoute',
+            smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.DeleteNotificationRouteRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestNotificationRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/TestNotificationRoute',
+            smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.TestNotificationRouteRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_notification__route__pb2.TestNotificationRouteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListDeliveries',
+            smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

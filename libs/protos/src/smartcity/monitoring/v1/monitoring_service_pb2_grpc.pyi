@@ -9,11 +9,13 @@ from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from smartcity.monitoring.v1 import change_pb2 as _change_pb2
 from smartcity.monitoring.v1 import check_pb2 as _check_pb2
+from smartcity.monitoring.v1 import delivery_pb2 as _delivery_pb2
 from smartcity.monitoring.v1 import incident_pb2 as _incident_pb2
 from smartcity.monitoring.v1 import maintenance_window_pb2 as _maintenance_window_pb2
 from smartcity.monitoring.v1 import measurement_history_pb2 as _measurement_history_pb2
 from smartcity.monitoring.v1 import measurement_pb2 as _measurement_pb2
 from smartcity.monitoring.v1 import measurement_transfer_pb2 as _measurement_transfer_pb2
+from smartcity.monitoring.v1 import notification_route_pb2 as _notification_route_pb2
 from smartcity.monitoring.v1 import status_pb2 as _status_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -118,6 +120,20 @@ class MonitoringServiceStub:
     """
     ImportMeasurements: _grpc.UnaryUnaryMultiCallable[_measurement_transfer_pb2.ImportMeasurementsRequest, _measurement_transfer_pb2.ImportMeasurementsResponse]
     """Imports measurements from a CSV file: right rows are taken, each wrong one is told."""
+    GetNotificationRoute: _grpc.UnaryUnaryMultiCallable[_notification_route_pb2.GetNotificationRouteRequest, _notification_route_pb2.NotificationRoute]
+    """Returns a notification route, its targets masked."""
+    ListNotificationRoutes: _grpc.UnaryUnaryMultiCallable[_notification_route_pb2.ListNotificationRoutesRequest, _notification_route_pb2.ListNotificationRoutesResponse]
+    """Lists the notification routes of a region, their targets masked."""
+    CreateNotificationRoute: _grpc.UnaryUnaryMultiCallable[_notification_route_pb2.CreateNotificationRouteRequest, _notification_route_pb2.NotificationRoute]
+    """Creates a notification route."""
+    UpdateNotificationRoute: _grpc.UnaryUnaryMultiCallable[_notification_route_pb2.UpdateNotificationRouteRequest, _notification_route_pb2.NotificationRoute]
+    """Changes fields of a notification route."""
+    DeleteNotificationRoute: _grpc.UnaryUnaryMultiCallable[_notification_route_pb2.DeleteNotificationRouteRequest, _empty_pb2.Empty]
+    """Deletes a notification route."""
+    TestNotificationRoute: _grpc.UnaryUnaryMultiCallable[_notification_route_pb2.TestNotificationRouteRequest, _notification_route_pb2.TestNotificationRouteResponse]
+    """Sends a test message to every target of a route now, and tells what happened at each."""
+    ListDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.ListDeliveriesRequest, _delivery_pb2.ListDeliveriesResponse]
+    """Lists what was told of incidents, will be, or would have been."""
 
 @_typing.type_check_only
 class MonitoringServiceAsyncStub(MonitoringServiceStub):
@@ -200,6 +216,20 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """
     ImportMeasurements: _aio.UnaryUnaryMultiCallable[_measurement_transfer_pb2.ImportMeasurementsRequest, _measurement_transfer_pb2.ImportMeasurementsResponse]  # type: ignore[assignment]
     """Imports measurements from a CSV file: right rows are taken, each wrong one is told."""
+    GetNotificationRoute: _aio.UnaryUnaryMultiCallable[_notification_route_pb2.GetNotificationRouteRequest, _notification_route_pb2.NotificationRoute]  # type: ignore[assignment]
+    """Returns a notification route, its targets masked."""
+    ListNotificationRoutes: _aio.UnaryUnaryMultiCallable[_notification_route_pb2.ListNotificationRoutesRequest, _notification_route_pb2.ListNotificationRoutesResponse]  # type: ignore[assignment]
+    """Lists the notification routes of a region, their targets masked."""
+    CreateNotificationRoute: _aio.UnaryUnaryMultiCallable[_notification_route_pb2.CreateNotificationRouteRequest, _notification_route_pb2.NotificationRoute]  # type: ignore[assignment]
+    """Creates a notification route."""
+    UpdateNotificationRoute: _aio.UnaryUnaryMultiCallable[_notification_route_pb2.UpdateNotificationRouteRequest, _notification_route_pb2.NotificationRoute]  # type: ignore[assignment]
+    """Changes fields of a notification route."""
+    DeleteNotificationRoute: _aio.UnaryUnaryMultiCallable[_notification_route_pb2.DeleteNotificationRouteRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a notification route."""
+    TestNotificationRoute: _aio.UnaryUnaryMultiCallable[_notification_route_pb2.TestNotificationRouteRequest, _notification_route_pb2.TestNotificationRouteResponse]  # type: ignore[assignment]
+    """Sends a test message to every target of a route now, and tells what happened at each."""
+    ListDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_pb2.ListDeliveriesRequest, _delivery_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
+    """Lists what was told of incidents, will be, or would have been."""
 
 class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Monitoring: measurements of points and the state that they show.
@@ -459,5 +489,61 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_measurement_transfer_pb2.ImportMeasurementsResponse, _abc.Awaitable[_measurement_transfer_pb2.ImportMeasurementsResponse]]:
         """Imports measurements from a CSV file: right rows are taken, each wrong one is told."""
+
+    @_abc_1.abstractmethod
+    def GetNotificationRoute(
+        self,
+        request: _notification_route_pb2.GetNotificationRouteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notification_route_pb2.NotificationRoute, _abc.Awaitable[_notification_route_pb2.NotificationRoute]]:
+        """Returns a notification route, its targets masked."""
+
+    @_abc_1.abstractmethod
+    def ListNotificationRoutes(
+        self,
+        request: _notification_route_pb2.ListNotificationRoutesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notification_route_pb2.ListNotificationRoutesResponse, _abc.Awaitable[_notification_route_pb2.ListNotificationRoutesResponse]]:
+        """Lists the notification routes of a region, their targets masked."""
+
+    @_abc_1.abstractmethod
+    def CreateNotificationRoute(
+        self,
+        request: _notification_route_pb2.CreateNotificationRouteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notification_route_pb2.NotificationRoute, _abc.Awaitable[_notification_route_pb2.NotificationRoute]]:
+        """Creates a notification route."""
+
+    @_abc_1.abstractmethod
+    def UpdateNotificationRoute(
+        self,
+        request: _notification_route_pb2.UpdateNotificationRouteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notification_route_pb2.NotificationRoute, _abc.Awaitable[_notification_route_pb2.NotificationRoute]]:
+        """Changes fields of a notification route."""
+
+    @_abc_1.abstractmethod
+    def DeleteNotificationRoute(
+        self,
+        request: _notification_route_pb2.DeleteNotificationRouteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a notification route."""
+
+    @_abc_1.abstractmethod
+    def TestNotificationRoute(
+        self,
+        request: _notification_route_pb2.TestNotificationRouteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notification_route_pb2.TestNotificationRouteResponse, _abc.Awaitable[_notification_route_pb2.TestNotificationRouteResponse]]:
+        """Sends a test message to every target of a route now, and tells what happened at each."""
+
+    @_abc_1.abstractmethod
+    def ListDeliveries(
+        self,
+        request: _delivery_pb2.ListDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_pb2.ListDeliveriesResponse, _abc.Awaitable[_delivery_pb2.ListDeliveriesResponse]]:
+        """Lists what was told of incidents, will be, or would have been."""
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
