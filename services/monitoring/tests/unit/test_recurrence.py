@@ -134,6 +134,11 @@ def test_an_occurrence_that_begins_within_another_is_refused() -> None:
         begins("2026-11-24 01:00", "FREQ=DAILY;COUNT=3", day + timedelta(seconds=1))
 
 
+def test_a_rule_that_leaves_the_calendar_is_refused() -> None:
+    with pytest.raises(RuleRefused, match="is no rule for a calendar"):
+        begins("9998-12-28 01:00", "FREQ=MONTHLY;COUNT=13", timedelta(days=20))
+
+
 WEEKDAYS = st.lists(
     st.sampled_from(["MO", "TU", "WE", "TH", "FR", "SA", "SU"]), min_size=1, max_size=7
 )

@@ -66,12 +66,12 @@ def occurrences(first: Span, rule: str, zone: tzinfo) -> list[Span]:
     parts = _parts(rule)
     local = first.start.astimezone(zone)
     _refuse_gaps(parts, local)
-    try:
-        starts = list(islice(rrulestr(rule, dtstart=local), MOST_OCCURRENCES + 1))
-    except (ValueError, OverflowError) as error:
-        raise RuleRefused(f"is no rule: {error}") from error
     length = first.end - first.start
-    found = [Span(start.astimezone(UTC), start.astimezone(UTC) + length) for start in starts]
+    try:
+        starts = islice(rrulestr(rule, dtstart=local), MOST_OCCURRENCES + 1)
+        found = [Span(one.astimezone(UTC), one.astimezone(UTC) + length) for one in starts]
+    except (ValueError, OverflowError) as error:
+        raise RuleRefused(f"is no rule for a calendar: {error}") from error
     _refuse_unfit(found, first, local)
     return found
 

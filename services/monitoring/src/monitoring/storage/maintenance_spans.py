@@ -78,8 +78,7 @@ OF_POINT = """
 SELECT start_time, window_id, end_time
   FROM maintenance_spans
  WHERE region_code = $1 AND point_id = $2
-   AND ($3::timestamptz IS NULL OR end_time > $3)
-   AND start_time <= $4
+   AND start_time <= $3
 """
 
 
@@ -122,11 +121,9 @@ async def call_off(connection: Connection, name: str, now: datetime) -> None:
     await connection.execute(CUT, *ids(name), now)
 
 
-async def covers(
-    connection: Connection, key: PointKey, after: datetime | None, now: datetime
-) -> list[Cover]:
-    """Return what covered a point after a time, until now."""
-    rows = await connection.fetch(OF_POINT, *key, after, now)
+async def covers(connection: Connection, key: PointKey, now: datetime) -> list[Cover]:
+    """Return what has covered a point until now."""
+    rows = await connection.fetch(OF_POINT, *key, now)
     return [
         Cover(row["start_time"], name_of(key.region, row["window_id"]), row["end_time"])
         for row in rows

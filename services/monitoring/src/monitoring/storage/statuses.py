@@ -172,7 +172,7 @@ async def list_intervals(
     """
     key, after = PointKey(*ids(request.parent)), page.after[0]
     span = time_of(request, "start_time"), time_of(request, "end_time")
-    covers = in_force(await maintenance_spans.covers(connection, key, None, at), at)
+    covers = in_force(await maintenance_spans.covers(connection, key, at), at)
     rows = await connection.fetch(LIST_INTERVALS, *key, *span, after, page.limit + 1)
     total = await connection.fetchval(COUNT_INTERVALS, *key, *span, edges(covers))
     pieces = [
