@@ -25,6 +25,7 @@ async def test_it_becomes_ready_and_stops_in_order(folder: Path, outside: Outsid
     ends = [line for line in run.lines if '"stopped"' in line or "is shut down" in line]
     assert [line.split()[0] for line in ends] == [
         "gateway",
+        "prober",
         "monitoring",
         "inventory",
         "postgres",
