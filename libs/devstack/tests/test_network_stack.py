@@ -19,6 +19,8 @@ from devstack.testing import Outsiders, StartStack
 from devstack.waiting import until
 
 POINTS = 251
+TWO_STARTS_S = 500
+"""Much more than it takes, for a busy machine."""
 ALL = "regions/64.01/points/-/circuits?pageSize=1000"
 
 
@@ -71,6 +73,7 @@ async def command(outside: Outsiders, stack: Stack, *words: str) -> tuple[int, s
     return await run.end(), "".join(run.lines)
 
 
+@pytest.mark.timeout(TWO_STARTS_S)
 async def test_demonstration_points_get_marked_lines_and_outages_hit_one_stack_alone(
     fresh_stack: StartStack, outside: Outsiders
 ) -> None:
@@ -135,6 +138,7 @@ async def a_district_goes_down_together(outside: Outsiders, stack: Stack) -> Non
     assert (await command(outside, stack, "end"))[0] == 0
 
 
+@pytest.mark.timeout(TWO_STARTS_S)
 async def test_laying_goes_on_after_a_kill_and_a_second_start_changes_nothing(
     folder: Path,
 ) -> None:
