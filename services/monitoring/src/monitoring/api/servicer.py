@@ -4,17 +4,19 @@ import grpc
 from common.rpc.server import Published
 from smartcity.monitoring.v1 import monitoring_service_pb2, monitoring_service_pb2_grpc
 
+from monitoring.api.agents import AgentMethods
 from monitoring.api.measurements import MeasurementMethods
 from monitoring.api.statuses import StatusMethods
 from monitoring.operations.dependencies import Dependencies
 
 SERVICE = monitoring_service_pb2.DESCRIPTOR.services_by_name["MonitoringService"].full_name
-CHECKED_BY_OPERATION = frozenset({"ReportMeasurements"})
+CHECKED_BY_OPERATION = frozenset({"CreateAgent", "ReportMeasurements", "UpdateAgent"})
 """Their operations check the proto's rules themselves, together with their own."""
 ENDLESS = frozenset({"WatchStatuses"})
 
 
 class MonitoringServicer(
+    AgentMethods,
     MeasurementMethods,
     StatusMethods,
     monitoring_service_pb2_grpc.MonitoringServiceServicer,

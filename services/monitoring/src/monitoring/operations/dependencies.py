@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import uuid_utils
 from common.events.bus import Bus
 from common.postgres.database import Database
 
@@ -13,14 +14,21 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def new_id() -> str:
+    """Return a UUIDv7."""
+    return str(uuid_utils.uuid7())
+
+
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The database, the bus, the clock and how long measurements are kept."""
+    """The database, the bus, the clock, how long measurements are kept, the source of ids."""
 
     database: Database
     bus: Bus
     clock: Callable[[], datetime] = utc_now
     kept_days: int = 35
+    new_id: Callable[[], str] = new_id
+    """An id for a resource whose creator chose none."""
 
     @property
     def oldest(self) -> datetime:
