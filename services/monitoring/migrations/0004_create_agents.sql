@@ -35,7 +35,7 @@ CREATE TABLE agent_contacts (
     accepted_count  bigint NOT NULL,
     rejected_count  bigint NOT NULL,
     PRIMARY KEY (region_code, agent_id),
-    CONSTRAINT agent_contacts_agent FOREIGN KEY (region_code, agent_id) REFERENCES agents
+    CONSTRAINT agent_contacts_agent FOREIGN KEY (region_code, agent_id) REFERENCES agents ON DELETE CASCADE
 );
 COMMENT ON TABLE agent_contacts IS 'Beside the agents, so that a batch changes no etag and no history';
 
@@ -44,6 +44,6 @@ ALTER TABLE agent_contacts ENABLE ROW LEVEL SECURITY;
 CREATE POLICY of_regions ON agents USING (visible(region_code));
 CREATE POLICY of_regions ON agent_contacts USING (visible(region_code));
 
-GRANT SELECT, INSERT, UPDATE ON agents, agent_contacts TO monitoring;
+GRANT SELECT, INSERT, UPDATE, DELETE ON agents, agent_contacts TO monitoring;
 
 -- migrate:down

@@ -263,6 +263,15 @@ async def test_a_revoked_agent_is_believed_no_more(monitoring: Monitoring, probe
     assert len(told) == 1
 
 
+async def test_a_deleted_agent_is_believed_no_more(monitoring: Monitoring, probe: Probe) -> None:
+    await probe.submit([seen(0, 0)])
+    await monitoring.stub.DeleteAgent(agent_pb2.DeleteAgentRequest(name=NAME))
+    assert (await refused(get(monitoring))).reason == "RESOURCE_MISSING"
+    assert (await refused(probe.submit([seen(0, 0)]))).reason == "BATCH_NOT_BELIEVED"
+    remade = await create(monitoring)
+    assert (remade.state, remade.HasField("contact")) == (Agent.PENDING, False)
+
+
 async def test_a_signed_batch_becomes_a_status(monitoring: Monitoring, probe: Probe) -> None:
     monitoring.write()
     answer = await probe.submit([seen(0, -60 * n) for n in range(3)])

@@ -4,6 +4,7 @@ from common.errors import ResourceMissing
 from common.names import last_id
 from common.postgres.pages import Page
 from common.rpc.interceptor import Context
+from google.protobuf.empty_pb2 import Empty
 from smartcity.monitoring.v1 import agent_pb2
 
 from monitoring.operations.dependencies import Dependencies
@@ -11,6 +12,7 @@ from monitoring.operations.enrol_agent import enrol_agent
 from monitoring.operations.submit_batch import submit_batch
 from monitoring.operations.write_agent import (
     create_agent,
+    delete_agent,
     reset_enrolment,
     revoke_agent,
     update_agent,
@@ -55,6 +57,10 @@ class AgentMethods:
     ) -> agent_pb2.Agent:
         """Change fields of an agent."""
         return await update_agent(self.needs, request)
+
+    async def DeleteAgent(self, request: agent_pb2.DeleteAgentRequest, _: Context) -> Empty:
+        """Delete an agent."""
+        return await delete_agent(self.needs, request)
 
     async def ResetAgentEnrolment(
         self, request: agent_pb2.ResetAgentEnrolmentRequest, _: Context

@@ -1,4 +1,4 @@
-"""Creating and changing agents, making their one-time codes, revoking them."""
+"""Creating, changing and deleting agents, making their one-time codes, revoking them."""
 
 import secrets
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from common.names import last_id, region_of
 from common.postgres.database import Connection
 from common.postgres.history import History
 from common.postgres.mutations import Mutations, mutate, read_for_change
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from smartcity.monitoring.v1 import agent_pb2
 from smartcity.monitoring.v1.agent_pb2 import Agent
@@ -60,6 +61,11 @@ async def update_agent(needs: Dependencies, request: agent_pb2.UpdateAgentReques
 
     region = region_of(request.agent.name)
     return await mutate(needs.database, request, region, Agent, act)
+
+
+async def delete_agent(needs: Dependencies, request: agent_pb2.DeleteAgentRequest) -> Empty:
+    """Delete an agent; what it measured and its history stay."""
+    return await MUTATIONS.delete_resource(needs.database, agents, request)
 
 
 async def reset_enrolment(

@@ -117,6 +117,17 @@ async def update(connection: Connection, agent: Agent) -> Agent:
     return _present(await connection.fetchrow(UPDATE, *_row(agent)))
 
 
+DELETE = """
+DELETE FROM agents
+ WHERE region_code = $1 AND agent_id = $2
+"""
+
+
+async def delete(connection: Connection, name: str) -> None:
+    """Remove an agent and what its batches told of it."""
+    await connection.execute(DELETE, *ids(name))
+
+
 KNOW_BY = f"""
 UPDATE agents
    SET state = $3, public_key = $4, code_hash = $5, code_expire_time = $6,

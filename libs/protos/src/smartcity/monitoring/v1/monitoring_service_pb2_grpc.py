@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from smartcity.monitoring.v1 import agent_pb2 as smartcity_dot_monitoring_dot_v1_dot_agent__pb2
 from smartcity.monitoring.v1 import measurement_pb2 as smartcity_dot_monitoring_dot_v1_dot_measurement__pb2
 from smartcity.monitoring.v1 import status_pb2 as smartcity_dot_monitoring_dot_v1_dot_status__pb2
@@ -85,6 +86,11 @@ class MonitoringServiceStub:
                 '/smartcity.monitoring.v1.MonitoringService/UpdateAgent',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.UpdateAgentRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+                _registered_method=True)
+        self.DeleteAgent = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/DeleteAgent',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.DeleteAgentRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.ResetAgentEnrolment = channel.unary_unary(
                 '/smartcity.monitoring.v1.MonitoringService/ResetAgentEnrolment',
@@ -180,6 +186,13 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteAgent(self, request, context):
+        """Deletes an agent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResetAgentEnrolment(self, request, context):
         """Lets an agent be enrolled anew. The answer holds its new one-time code; its old key counts no more.
         """
@@ -258,6 +271,11 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.UpdateAgent,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.UpdateAgentRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.SerializeToString,
+            ),
+            'DeleteAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAgent,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.DeleteAgentRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'ResetAgentEnrolment': grpc.unary_unary_rpc_method_handler(
                     servicer.ResetAgentEnrolment,
@@ -528,6 +546,33 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/UpdateAgent',
             smartcity_dot_monitoring_dot_v1_dot_agent__pb2.UpdateAgentRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/DeleteAgent',
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.DeleteAgentRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

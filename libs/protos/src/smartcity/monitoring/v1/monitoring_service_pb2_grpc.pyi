@@ -4,6 +4,7 @@ isort:skip_file
 Whether it works."""
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from smartcity.monitoring.v1 import agent_pb2 as _agent_pb2
 from smartcity.monitoring.v1 import measurement_pb2 as _measurement_pb2
@@ -60,6 +61,8 @@ class MonitoringServiceStub:
     """Creates an agent. The answer holds its one-time code, which is told only here."""
     UpdateAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.UpdateAgentRequest, _agent_pb2.Agent]
     """Changes fields of an agent."""
+    DeleteAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.DeleteAgentRequest, _empty_pb2.Empty]
+    """Deletes an agent."""
     ResetAgentEnrolment: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ResetAgentEnrolmentRequest, _agent_pb2.Agent]
     """Lets an agent be enrolled anew. The answer holds its new one-time code; its old key counts no more."""
     RevokeAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.RevokeAgentRequest, _agent_pb2.Agent]
@@ -104,6 +107,8 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Creates an agent. The answer holds its one-time code, which is told only here."""
     UpdateAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.UpdateAgentRequest, _agent_pb2.Agent]  # type: ignore[assignment]
     """Changes fields of an agent."""
+    DeleteAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.DeleteAgentRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes an agent."""
     ResetAgentEnrolment: _aio.UnaryUnaryMultiCallable[_agent_pb2.ResetAgentEnrolmentRequest, _agent_pb2.Agent]  # type: ignore[assignment]
     """Lets an agent be enrolled anew. The answer holds its new one-time code; its old key counts no more."""
     RevokeAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.RevokeAgentRequest, _agent_pb2.Agent]  # type: ignore[assignment]
@@ -199,6 +204,14 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.Agent, _abc.Awaitable[_agent_pb2.Agent]]:
         """Changes fields of an agent."""
+
+    @_abc_1.abstractmethod
+    def DeleteAgent(
+        self,
+        request: _agent_pb2.DeleteAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes an agent."""
 
     @_abc_1.abstractmethod
     def ResetAgentEnrolment(
