@@ -361,7 +361,8 @@ async def test_a_batch_that_was_changed_or_is_anothers_is_refused(
 async def test_what_is_signed_and_no_batch_is_refused_with_every_fault(
     monitoring: Monitoring, probe: Probe
 ) -> None:
-    refusal = await refused(probe.submit([], sequence=0, software_version="x" * 101))
+    many = [seen(0, 0)] * 1001
+    refusal = await refused(probe.submit(many, sequence=0, software_version="x" * 101))
     assert set(refusal.fields) == {
         "batch.sequence",
         "batch.softwareVersion",
@@ -372,6 +373,12 @@ async def test_what_is_signed_and_no_batch_is_refused_with_every_fault(
     request = agent_pb2.SubmitBatchRequest(name=NAME, batch=garbage, signature=signature)
     refusal = await refused(monitoring.stub.SubmitBatch(request))
     assert [v.reason for v in refusal.violations] == ["BATCH_MALFORMED"]
+
+
+async def test_an_empty_batch_asks_for_the_time(monitoring: Monitoring, probe: Probe) -> None:
+    answer = await probe.submit([])
+    assert answer.server_time.ToDatetime(UTC) == NOON
+    assert (await get(monitoring)).contact.batch_count == 1
 
 
 async def test_what_batches_tell_of_their_agent_is_shown_and_changes_no_etag(

@@ -14,7 +14,11 @@ from common.postgres.values import timestamp
 from common.validation import violations
 from google.protobuf.message import DecodeError
 from smartcity.monitoring.v1.agent_pb2 import AgentBatch, SubmitBatchRequest, SubmitBatchResponse
-from smartcity.monitoring.v1.measurement_pb2 import Measurement, ReportMeasurementsRequest
+from smartcity.monitoring.v1.measurement_pb2 import (
+    Measurement,
+    ReportMeasurementsRequest,
+    ReportMeasurementsResponse,
+)
 
 from monitoring.domain.enrolment import BATCH
 from monitoring.operations.dependencies import Dependencies
@@ -56,7 +60,9 @@ async def submit_batch(needs: Dependencies, request: SubmitBatchRequest) -> Subm
     speak_as(request.name)
     batch, report = _unpacked(request)
     _require_near(batch.send_time.ToDatetime(UTC), needs.clock())
-    answer = await report_measurements(needs, report, _others(request.name, its_points))
+    answer = ReportMeasurementsResponse()
+    if report.measurements:
+        answer = await report_measurements(needs, report, _others(request.name, its_points))
     now = needs.clock()
     counts = answer.accepted_count, len(answer.rejections)
     async with needs.database.transaction() as connection:
@@ -76,9 +82,9 @@ def _unpacked(request: SubmitBatchRequest) -> tuple[AgentBatch, ReportMeasuremen
     found = [Violation(f"batch.{v.field}", v.message, v.reason) for v in violations(batch)]
     if batch.agent != request.name:
         found.append(Violation("batch.agent", f"must be {request.name}", "OTHER_AGENT"))
-    if not 1 <= len(report.measurements) <= MOST:
-        sentence = f"must have 1 to {MOST} entries, not {len(report.measurements)}"
-        found.append(Violation("batch.measurements", sentence, "repeated.items"))
+    if len(report.measurements) > MOST:
+        sentence = f"has {len(report.measurements)} entries; at most {MOST} are allowed"
+        found.append(Violation("batch.measurements", sentence, "repeated.max_items"))
     if found:
         raise FieldsInvalid(found)
     return batch, report

@@ -199,7 +199,9 @@ class AgentBatch(_message.Message):
 
     @_builtins.property
     def measurements(self) -> _containers.RepeatedCompositeFieldContainer[_measurement_pb2.Measurement]:
-        """1 to 1,000 measurements; `source` of each is the agent's id."""
+        """At most 1,000 measurements; `source` of each is the agent's id. Without any the batch asks for the server's
+        time, and tells that the agent lives.
+        """
 
     def __init__(
         self,
