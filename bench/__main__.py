@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from backlog import backlog
 from devstack.settings import StackSettings
 from devstack.stack import Stack
 from devstack.testing import open_folder
@@ -26,6 +27,7 @@ PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "events": events,
     "walls": walls,
     "ingest": ingest,
+    "backlog": backlog,
     "files": files,
 }
 

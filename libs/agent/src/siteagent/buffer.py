@@ -114,12 +114,12 @@ class Buffer:
     """What waits in a store. Its methods block for as long as the disk takes."""
 
     def __init__(self, store: Store, limits: Limits) -> None:
-        self._store = store
+        self.store = store
         self._limits = limits
 
     def add(self, body: bytes, taken: Instant) -> bool:
         """Keep a measurement; tell whether it found room. Whatever is given up is counted."""
-        with self._store.transaction() as connection:
+        with self.store.transaction() as connection:
             add(connection, "taken", 1)
             excess = add(connection, "waiting", 1) - self._limits.most
             finds_room = excess <= 0 or self._limits.when_full_drop is Drop.OLDEST
@@ -137,7 +137,7 @@ class Buffer:
 
         What is sent again after a lost answer has the same time, by which the server knows it.
         """
-        with self._store.transaction() as connection:
+        with self.store.transaction() as connection:
             rows = connection.execute(CHOOSE[self._limits.send], (most,))
             numbers = [row[0] for row in rows]
             wanted = json.dumps(numbers)
@@ -150,7 +150,7 @@ class Buffer:
 
         One that was given up while it was under way was not lost after all.
         """
-        with self._store.transaction() as connection:
+        with self.store.transaction() as connection:
             for number, why in rejections.items():
                 connection.execute(SET_ASIDE, (*why, number))
             connection.execute(FORGET_REJECTED, (MOST_REJECTED,))
@@ -162,12 +162,12 @@ class Buffer:
 
     def next_sequence(self) -> int:
         """Return a number for a batch, greater than any before."""
-        with self._store.transaction() as connection:
+        with self.store.transaction() as connection:
             return add(connection, "sequence", 1)
 
     def learn(self, boot: str, offset_us: int, figures: Mapping[str, int]) -> None:
         """Note how the time since a boot and the server's belong together, and other figures."""
-        with self._store.transaction() as connection:
+        with self.store.transaction() as connection:
             connection.execute(LEARN, (boot, offset_us))
             connection.execute(FORGET_BOOTS, (boot,))
             for name, value in figures.items():
@@ -175,6 +175,6 @@ class Buffer:
 
     def rejected(self) -> Iterable[Rejection]:
         """Return why the last ones were rejected, the latest first."""
-        with self._store.transaction() as connection:
+        with self.store.transaction() as connection:
             rows = connection.execute("SELECT reason, message FROM rejected ORDER BY number DESC")
             return [Rejection(*row) for row in rows]
