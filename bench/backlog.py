@@ -93,7 +93,7 @@ async def backlog(stack: Stack) -> Table:
         await asyncio.sleep(10)
         quiet, live.seconds = live.seconds, []
         begin = time.perf_counter()
-        await asyncio.gather(*(sender.send_all() for sender in late))
+        await asyncio.gather(*map(_send_all, late))
         answered_s = time.perf_counter() - begin
         await _all_stored(stack, "LATE-%", AGENTS * KEPT)
         stored_s = time.perf_counter() - begin
@@ -160,6 +160,15 @@ def _keep_a_day(sender: Sender) -> None:
             since_boot_us, wall_us = now.since_boot_us - ago_us, now.wall_us - ago_us
             connection.execute(INSERT, (now.boot, since_boot_us, wall_us, body))
         put(connection, "waiting", KEPT)
+
+
+async def _send_all(sender: Sender) -> None:
+    """Send all that waits, as the agent does, and end."""
+    sending = asyncio.create_task(sender.run())
+    while sender.buffer.store.figures()["waiting"]:  # noqa: ASYNC110 - a file
+        await asyncio.sleep(1)
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
 
 
 async def _measure(live: Live, sender: Sender) -> None:

@@ -21,6 +21,11 @@ def test_after_a_success_the_bound_is_the_first_again() -> None:
     assert backoff.failed() == 1
 
 
+def test_a_server_that_tells_how_long_is_heard() -> None:
+    backoff = Backoff(uniform=lambda _, most: most)
+    assert [backoff.failed(30) for _ in range(8)] == [60] * 6 + [64, 128]
+
+
 def test_agents_that_fail_together_do_not_return_together() -> None:
     agents = [Backoff(uniform=Random(seed).uniform) for seed in range(300)]  # noqa: S311
     for backoff in agents:

@@ -17,11 +17,11 @@ class Backoff:
     uniform: Callable[[float, float], float] = SystemRandom().uniform
     failures: int = 0
 
-    def failed(self) -> float:
-        """Note a failure and return the seconds to wait."""
+    def failed(self, told_s: float = 0) -> float:
+        """Note a failure and return the seconds to wait; `told_s` is what the server asked for."""
         self.failures += 1
         doubled_s = self.first_s * 2 ** min(self.failures - 1, 30)
-        return self.uniform(0, min(self.longest_s, doubled_s))
+        return self.uniform(0, max(min(self.longest_s, doubled_s), 2 * told_s))
 
     def succeeded(self) -> None:
         """Begin anew."""

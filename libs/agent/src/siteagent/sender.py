@@ -13,7 +13,9 @@ from siteagent.buffer import Buffer, Kept
 from siteagent.clock import Clock, Instant
 from siteagent.server import Answer, Refused, Server, Unreachable, micros
 
-MOST = 1000
+FIRST, MOST = 50, 1000
+"""How many go in the first batch, and in those after it: what is new passes by the backlogs of
+others, and of a backlog the fewer the batches, the less is their work."""
 GATHER_S = 1.0
 """How long to wait after a measurement whether others come, that go with it."""
 LOG = logging.getLogger(__name__)
@@ -38,7 +40,8 @@ class Sender:
             try:
                 await self.send_all()
             except (Unreachable, Refused) as failure:
-                pause_s = self.backoff.failed()
+                told_s = failure.retry_s if isinstance(failure, Unreachable) else 0
+                pause_s = self.backoff.failed(told_s)
                 LOG.warning("not sent, again in %.0f s: %s", pause_s, failure)
                 await asyncio.sleep(pause_s)
                 continue
@@ -57,7 +60,8 @@ class Sender:
         if self.clock.offset_us is None:
             await self._send([])
         self.told.clear()
-        while chosen := await asyncio.to_thread(self.buffer.choose, MOST):
+        most = FIRST
+        while chosen := await asyncio.to_thread(self.buffer.choose, most):
             answer = await self._send(chosen)
             rejections = {
                 chosen[place].number: why
@@ -67,6 +71,7 @@ class Sender:
             numbers = [kept.number for kept in chosen]
             await asyncio.to_thread(self.buffer.settle, numbers, rejections)
             self.backoff.succeeded()
+            most = MOST
 
     async def _send(self, chosen: list[Kept]) -> Answer:
         sequence = await asyncio.to_thread(self.buffer.next_sequence)

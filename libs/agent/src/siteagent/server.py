@@ -22,6 +22,11 @@ TOO_MANY, BROKEN = 429, 500
 class Unreachable(Exception):
     """There was no answer, or none of the platform's; the same may be sent again later."""
 
+    def __init__(self, message: str, retry_s: float = 0) -> None:
+        super().__init__(message)
+        self.retry_s = retry_s
+        """After how long the server says that it helps to try again; 0 when it says nothing."""
+
 
 class Refused(Exception):
     """The platform refused a call."""
@@ -102,10 +107,11 @@ def micros(time: str) -> int:
 
 def _failure(status: int, answer: Mapping[str, Any]) -> Exception:
     message = f"{status}: {answer.get('message')}"
-    details = answer.get("details")
-    info = next((one for one in details or () if "reason" in one), None)
+    details = answer.get("details") or ()
+    info = next((one for one in details if "reason" in one), None)
     if status >= BROKEN or status == TOO_MANY or info is None:
-        return Unreachable(message)
+        delay = next((one["retryDelay"] for one in details if "retryDelay" in one), "0s")
+        return Unreachable(message, float(delay.removesuffix("s")))
     return Refused(message, info["reason"], info.get("metadata", {}))
 
 

@@ -375,6 +375,26 @@ async def test_what_is_signed_and_no_batch_is_refused_with_every_fault(
     assert [v.reason for v in refusal.violations] == ["BATCH_MALFORMED"]
 
 
+async def test_backlogs_find_their_turns_and_small_batches_pass_by(
+    monitoring: Monitoring, probe: Probe
+) -> None:
+    large = [probe.batch([seen(0, -n - 500 * k) for n in range(500)]) for k in range(6)]
+    small = probe.batch([seen(1, -n) for n in range(10)])
+
+    async def outcome(request: agent_pb2.SubmitBatchRequest) -> str:
+        try:
+            await monitoring.stub.SubmitBatch(request)
+        except grpc.aio.AioRpcError as error:
+            return f"{error.code().name} {refusal_of(error).reason}"
+        return "OK"
+
+    with monitoring.needs.backlog_turns.turn(10**6), monitoring.needs.backlog_turns.turn(10**6):
+        found = await asyncio.gather(*map(outcome, [*large, small]))
+    assert found == ["UNAVAILABLE BACKLOG_CROWDED"] * 6 + ["OK"]
+    assert await outcome(large[0]) == "OK"
+    assert await outcome(large[1]) == "OK"
+
+
 async def test_an_empty_batch_asks_for_the_time(monitoring: Monitoring, probe: Probe) -> None:
     answer = await probe.submit([])
     assert answer.server_time.ToDatetime(UTC) == NOON

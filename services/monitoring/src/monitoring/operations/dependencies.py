@@ -1,12 +1,14 @@
 """What the operations stand on; `__main__` makes it, tests make their own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import uuid_utils
 from common.events.bus import Bus
 from common.postgres.database import Database
+
+from monitoring.operations.backlog_turns import BacklogTurns
 
 
 def utc_now() -> datetime:
@@ -29,6 +31,7 @@ class Dependencies:
     kept_days: int = 35
     new_id: Callable[[], str] = new_id
     """An id for a resource whose creator chose none."""
+    backlog_turns: BacklogTurns = field(default_factory=BacklogTurns)
 
     @property
     def oldest(self) -> datetime:

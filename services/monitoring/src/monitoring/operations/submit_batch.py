@@ -51,6 +51,7 @@ async def submit_batch(needs: Dependencies, request: SubmitBatchRequest) -> Subm
         BatchNotBelieved: There is no such agent, it is not enrolled, or the signature is wrong.
         ClockWrong: It was sent too long ago, or will be; the metadata tell the server's time.
         FieldsInvalid: It is no batch of this agent.
+        BacklogCrowded: It is large, and others are being taken.
         BusAway: The bus did not take them; sent again, none is doubled.
     """
     async with needs.database.read() as connection:
@@ -62,7 +63,9 @@ async def submit_batch(needs: Dependencies, request: SubmitBatchRequest) -> Subm
     _require_near(batch.send_time.ToDatetime(UTC), needs.clock())
     answer = ReportMeasurementsResponse()
     if report.measurements:
-        answer = await report_measurements(needs, report, _others(request.name, its_points))
+        others = _others(request.name, its_points)
+        with needs.backlog_turns.turn(len(request.batch)):
+            answer = await report_measurements(needs, report, others)
     now = needs.clock()
     counts = answer.accepted_count, len(answer.rejections)
     async with needs.database.transaction() as connection:
