@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from random import SystemRandom
 
 from smartcity.monitoring.v1.agent_pb2 import AgentBatch
 from smartcity.monitoring.v1.measurement_pb2 import Measurement
@@ -11,15 +14,21 @@ from siteagent import SOFTWARE
 from siteagent.backoff import Backoff
 from siteagent.buffer import Buffer, Kept
 from siteagent.clock import Clock, Instant
-from siteagent.server import Answer, Refused, Server, Unreachable, micros
+from siteagent.server import Answer, Crowded, Refused, Server, Unreachable, micros
 
 FIRST, MOST = 50, 1000
 """How many go in the first batch, and in those after it: what is new passes by the backlogs of
 others, and of a backlog the fewer the batches, the less is their work."""
+SPREAD_S = 30.0
 GATHER_S = 1.0
 """How long to wait after a measurement whether others come, that go with it."""
 LOG = logging.getLogger(__name__)
 US = 1_000_000
+
+
+def soon() -> float:
+    """Return when large batches may begin: who wakes together does not send them together."""
+    return time.monotonic() + SystemRandom().uniform(0, SPREAD_S)
 
 
 @dataclass(slots=True)
@@ -33,29 +42,47 @@ class Sender:
     gather_s: float = GATHER_S
     told: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by whoever adds to the buffer."""
+    _large_from: float = field(default_factory=soon)
 
     async def run(self) -> None:
-        """Send until cancelled."""
+        """Send until cancelled. A backlog waits for its time, while what is new goes on."""
         while True:
             try:
-                await self.send_all()
+                await self._send_until(self._large_from)
+            except Crowded as failure:
+                self._large_from = time.monotonic() + self.backoff.failed(failure.retry_s)
             except (Unreachable, Refused) as failure:
-                told_s = failure.retry_s if isinstance(failure, Unreachable) else 0
-                pause_s = self.backoff.failed(told_s)
-                LOG.warning("not sent, again in %.0f s: %s", pause_s, failure)
-                await asyncio.sleep(pause_s)
+                await self._wait_after(failure)
                 continue
-            self.backoff.succeeded()
-            await self.told.wait()
+            await self._something_to_send()
             await asyncio.sleep(self.gather_s)
 
     async def send_all(self) -> None:
         """Send batch after batch until nothing waits.
 
-        Before the first one the server is asked for its time: measurements get theirs from it.
-
         Raises:
             Unreachable, Refused: The rest waits on.
+        """
+        await self._send_until(large_from=0)
+
+    async def _wait_after(self, failure: Unreachable | Refused) -> None:
+        told_s = failure.retry_s if isinstance(failure, Unreachable) else 0
+        pause_s = self.backoff.failed(told_s)
+        LOG.warning("not sent, again in %.0f s: %s", pause_s, failure)
+        await asyncio.sleep(pause_s)
+        self._large_from = soon()
+
+    async def _something_to_send(self) -> None:
+        """Wait for a measurement or, while a backlog waits, for its time."""
+        left_s = self._large_from - time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left_s if left_s > 0 else None):
+                await self.told.wait()
+
+    async def _send_until(self, large_from: float) -> None:
+        """Send a small batch, then large ones, if it is their time, until nothing waits.
+
+        Before the first one the server is asked for its time: measurements get theirs from it.
         """
         if self.clock.offset_us is None:
             await self._send([])
@@ -72,6 +99,8 @@ class Sender:
             await asyncio.to_thread(self.buffer.settle, numbers, rejections)
             self.backoff.succeeded()
             most = MOST
+            if time.monotonic() < large_from:
+                return
 
     async def _send(self, chosen: list[Kept]) -> Answer:
         sequence = await asyncio.to_thread(self.buffer.next_sequence)

@@ -28,6 +28,10 @@ class Unreachable(Exception):
         """After how long the server says that it helps to try again; 0 when it says nothing."""
 
 
+class Crowded(Unreachable):
+    """The server takes the backlogs of others now; a small batch would pass."""
+
+
 class Refused(Exception):
     """The platform refused a call."""
 
@@ -111,7 +115,8 @@ def _failure(status: int, answer: Mapping[str, Any]) -> Exception:
     info = next((one for one in details if "reason" in one), None)
     if status >= BROKEN or status == TOO_MANY or info is None:
         delay = next((one["retryDelay"] for one in details if "retryDelay" in one), "0s")
-        return Unreachable(message, float(delay.removesuffix("s")))
+        kind = Crowded if info and info["reason"] == "BACKLOG_CROWDED" else Unreachable
+        return kind(message, float(delay.removesuffix("s")))
     return Refused(message, info["reason"], info.get("metadata", {}))
 
 
