@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKED := libs services bench tests conftest.py
-PACKAGES := libs/protos libs/common libs/probes libs/devstack services/inventory services/monitoring services/gateway
+PACKAGES := libs/protos libs/common libs/probes libs/agent libs/devstack services/inventory services/monitoring services/gateway
 # The environment is made anew when a lock or a package's own file changes.
 INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.lock $(PACKAGES:%=%/pyproject.toml) | cksum | cut -d' ' -f1)
 

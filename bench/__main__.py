@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from backlog import backlog
 from devstack.settings import StackSettings
 from devstack.stack import Stack
 from devstack.testing import open_folder
@@ -29,6 +30,7 @@ PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "walls": walls,
     "ingest": ingest,
     "history": history,
+    "backlog": backlog,
     "files": files,
     "prober": prober,
 }

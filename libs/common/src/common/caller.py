@@ -22,6 +22,8 @@ class Caller:
 
 NOBODY = Caller("nobody", "")
 """Whoever was not set: sees no row."""
+STRANGER = Caller("stranger", "")
+"""Whoever brings no token to a method that is for anyone."""
 ANONYMOUS = Caller("anonymous", ALL_REGIONS)
 """Every caller of a service whose identity is switched off."""
 SYSTEM = Caller("system", ALL_REGIONS)

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from gateway.contract import Contract
+from gateway.contract import Contract, load_contract
 from gateway.openapi.comments import comments
 from gateway.openapi.document import openapi
 from gateway.routes import Routes
@@ -86,3 +86,13 @@ def test_files_go_and_come_as_they_are(document: dict[str, Any]) -> None:
 def test_every_refusal_has_the_one_form(document: dict[str, Any]) -> None:
     for operation in operations(document).values():
         assert operation["responses"]["default"] == {"$ref": "#/components/responses/Error"}
+
+
+def test_operations_for_anyone_need_no_token() -> None:
+    monitoring = load_contract({"monitoring"})
+    document = json.loads(openapi(monitoring, Routes(monitoring)))
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["security"] == [{"bearer": []}]
+    found = operations(document)
+    assert found["SubmitBatch"]["security"] == []
+    assert "security" not in found["GetAgent"]

@@ -1,4 +1,4 @@
-"""What the tests of notifications share: a receiver that listens, and incidents to tell of."""
+"""What tests share: a receiver that listens, incidents to tell of, an enrolled agent."""
 
 import asyncio
 import json
@@ -19,6 +19,7 @@ from monitoring.events.incidents import INTEREST, hearing
 from monitoring.operations.compose_notifications import compose_notification
 from monitoring.operations.send_notifications import send_notification
 from monitoring.testing import NOON, REGION, Monitoring
+from monitoring.testing_agents import Probe, create
 from smartcity.monitoring.v1 import delivery_pb2
 from smartcity.monitoring.v1 import notification_route_pb2 as routes
 from smartcity.monitoring.v1.events_pb2 import IncidentOpened, IncidentResolved, IncidentUpdated
@@ -190,3 +191,11 @@ async def desk(monitoring: Monitoring, receiver: Receiver) -> AsyncIterator[Desk
 def make_incident() -> Callable[..., Incident]:
     """Give the function that makes incidents: number, state, fields."""
     return incident
+
+
+@pytest.fixture
+async def probe(monitoring: Monitoring) -> Probe:
+    """Give an enrolled agent of points P-0 and P-1."""
+    one = Probe(monitoring)
+    await one.enrol((await create(monitoring)).enrolment_code)
+    return one

@@ -76,6 +76,11 @@ def everyone_may(permission: str) -> bool:
     return permission in _roles()["everyone"]
 
 
+def anyone_may(permission: str) -> bool:
+    """Tell whether callers without a token may, in any region."""
+    return permission in _roles()["anyone"]
+
+
 def _grants(texts: Iterable[str]) -> Iterable[Grant]:
     for text in texts:
         found = GRANT.fullmatch(text)

@@ -7,7 +7,7 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 from smartcity.auth.v1 import permission_pb2
 
-from common.auth.grants import Grant, Principal, everyone_may
+from common.auth.grants import Grant, Principal, anyone_may, everyone_may
 from common.errors import Kind, ServiceError
 
 NAMES = ("name", "parent")
@@ -67,7 +67,7 @@ def required_grant(principal: Principal, permission: str, region: str) -> Grant 
         PermissionDenied: No grant does.
     """
     grant = principal.grant_for(permission, region)
-    if grant is None and not everyone_may(permission):
+    if grant is None and not (everyone_may(permission) or anyone_may(permission)):
         where = f" in region {region[:20]!r}" if region else ""
         raise PermissionDenied(f"{permission}{where} is not granted", permission=permission)
     return grant

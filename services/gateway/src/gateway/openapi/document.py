@@ -5,6 +5,7 @@ import re
 from importlib.metadata import version
 from typing import Any
 
+from common.auth.grants import anyone_may
 from google.protobuf.descriptor import FieldDescriptor
 from smartcity.auth.v1 import permission_pb2
 
@@ -91,7 +92,8 @@ def _operation(rule: Rule, schemas: Schemas, identifier: str) -> JsonObject:
             "default": {"$ref": "#/components/responses/Error"},
         },
     }
-    return operation | _body(rule, schemas)
+    needless: JsonObject = {"security": []} if anyone_may(_permission(rule)) else {}
+    return operation | needless | _body(rule, schemas)
 
 
 def _permission(rule: Rule) -> str:

@@ -6,6 +6,7 @@ from common.rpc.interceptor import Context
 from common.rpc.server import Published
 from smartcity.monitoring.v1 import change_pb2, monitoring_service_pb2, monitoring_service_pb2_grpc
 
+from monitoring.api.agents import AgentMethods
 from monitoring.api.checks import CheckMethods
 from monitoring.api.incidents import IncidentMethods
 from monitoring.api.maintenance_windows import MaintenanceWindowMethods
@@ -18,6 +19,8 @@ from monitoring.operations.dependencies import Dependencies
 SERVICE = monitoring_service_pb2.DESCRIPTOR.services_by_name["MonitoringService"].full_name
 CHECKED_BY_OPERATION = frozenset(
     {
+        "CreateAgent",
+        "UpdateAgent",
         "ReportMeasurements",
         "StreamMeasurements",
         "CreateCheck",
@@ -35,6 +38,7 @@ ENDLESS = frozenset({"StreamMeasurements", "WatchStatuses"})
 class MonitoringServicer(
     IncidentMethods,
     CheckMethods,
+    AgentMethods,
     MeasurementMethods,
     MeasurementHistoryMethods,
     StatusMethods,

@@ -1,7 +1,7 @@
 """What the operations stand on; `__main__` makes it, tests make their own."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import uuid_utils
@@ -9,6 +9,7 @@ from common.events.bus import Bus
 from common.postgres.database import Database
 from common.sealing import Keyring
 
+from monitoring.operations.backlog_turns import BacklogTurns
 from monitoring.sending.networks import Network
 
 NO_KEYS = Keyring("", {})
@@ -39,6 +40,7 @@ class Dependencies:
     """The keys of notification targets."""
     networks: Sequence[Network] = ()
     """Private networks that notifications may go to."""
+    backlog_turns: BacklogTurns = field(default_factory=BacklogTurns)
 
     @property
     def oldest(self) -> datetime:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import nats.errors
@@ -26,18 +26,28 @@ IN_A_MESSAGE = 2_000
 FUTURE = timedelta(minutes=5)
 PUBLISH_S = 10.0
 Rejection = ReportMeasurementsResponse.Rejection
+WhyNot = tuple[str, str] | None
+"""Why a measurement is not taken, for programs and for people; None when it is."""
+
+
+def _anybodys(_: Measurement) -> WhyNot:
+    return None
 
 
 async def report_measurements(
-    needs: Dependencies, request: ReportMeasurementsRequest
+    needs: Dependencies,
+    request: ReportMeasurementsRequest,
+    not_of_reporter: Callable[[Measurement], WhyNot] = _anybodys,
 ) -> ReportMeasurementsResponse:
     """Store the measurements that are right, and tell of each other one why it is not.
+
+    `not_of_reporter` tells what this reporter may not report.
 
     Raises:
         FieldsInvalid: The request as a whole is none.
         BusAway: The bus did not take them; sent again, none is doubled.
     """
-    rejections = await judge_measurements(needs, request)
+    rejections = await judge_measurements(needs, request, not_of_reporter)
     wrong = {rejection.index for rejection in rejections}
     taken = [m for index, m in enumerate(request.measurements) if index not in wrong]
     await _publish(needs, request.parent, taken)
@@ -45,14 +55,16 @@ async def report_measurements(
 
 
 async def judge_measurements(
-    needs: Dependencies, request: ReportMeasurementsRequest
+    needs: Dependencies,
+    request: ReportMeasurementsRequest,
+    not_of_reporter: Callable[[Measurement], WhyNot] = _anybodys,
 ) -> list[Rejection]:
     """Return why which of the measurements cannot be taken, in the order of the request.
 
     Raises:
         FieldsInvalid: The request as a whole is none.
     """
-    return await _rejections(needs, request, _invalid(request))
+    return await _rejections(needs, request, _invalid(request), not_of_reporter)
 
 
 def _invalid(request: ReportMeasurementsRequest) -> dict[int, str]:
@@ -76,7 +88,10 @@ def _invalid(request: ReportMeasurementsRequest) -> dict[int, str]:
 
 
 async def _rejections(
-    needs: Dependencies, request: ReportMeasurementsRequest, invalid: Mapping[int, str]
+    needs: Dependencies,
+    request: ReportMeasurementsRequest,
+    invalid: Mapping[int, str],
+    not_of_reporter: Callable[[Measurement], WhyNot],
 ) -> list[Rejection]:
     region = last_id(request.parent)
     asked = {last_id(m.point) for m in request.measurements if region_of(m.point) == region}
@@ -86,9 +101,9 @@ async def _rejections(
     found = []
     for index, measurement in enumerate(request.measurements):
         if index in invalid:
-            why: tuple[str, str] | None = ("INVALID", invalid[index])
+            why: WhyNot = ("INVALID", invalid[index])
         else:
-            why = _why_not(measurement, region, known, oldest, now)
+            why = not_of_reporter(measurement) or _why_not(measurement, region, known, oldest, now)
         if why:
             found.append(Rejection(index=index, reason=why[0], message=why[1]))
     return found
@@ -96,7 +111,7 @@ async def _rejections(
 
 def _why_not(
     measurement: Measurement, region: str, known: set[str], oldest: datetime, now: datetime
-) -> tuple[str, str] | None:
+) -> WhyNot:
     if region_of(measurement.point) != region:
         return "OTHER_REGION", f"point: {measurement.point} is not in regions/{region}"
     if last_id(measurement.point) not in known:

@@ -5,6 +5,7 @@ import warnings
 
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from smartcity.monitoring.v1 import agent_pb2 as smartcity_dot_monitoring_dot_v1_dot_agent__pb2
 from smartcity.monitoring.v1 import change_pb2 as smartcity_dot_monitoring_dot_v1_dot_change__pb2
 from smartcity.monitoring.v1 import check_pb2 as smartcity_dot_monitoring_dot_v1_dot_check__pb2
 from smartcity.monitoring.v1 import delivery_pb2 as smartcity_dot_monitoring_dot_v1_dot_delivery__pb2
@@ -234,6 +235,51 @@ class MonitoringServiceStub:
                 '/smartcity.monitoring.v1.MonitoringService/ListDeliveries',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesResponse.FromString,
+                _registered_method=True)
+        self.GetAgent = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/GetAgent',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.GetAgentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+                _registered_method=True)
+        self.ListAgents = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListAgents',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.ListAgentsRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.ListAgentsResponse.FromString,
+                _registered_method=True)
+        self.CreateAgent = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/CreateAgent',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.CreateAgentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+                _registered_method=True)
+        self.UpdateAgent = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/UpdateAgent',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.UpdateAgentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+                _registered_method=True)
+        self.DeleteAgent = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/DeleteAgent',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.DeleteAgentRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ResetAgentEnrolment = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ResetAgentEnrolment',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.ResetAgentEnrolmentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+                _registered_method=True)
+        self.RevokeAgent = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/RevokeAgent',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.RevokeAgentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+                _registered_method=True)
+        self.EnrolAgent = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/EnrolAgent',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.EnrolAgentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+                _registered_method=True)
+        self.SubmitBatch = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/SubmitBatch',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.SubmitBatchRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.SubmitBatchResponse.FromString,
                 _registered_method=True)
 
 
@@ -512,6 +558,72 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAgent(self, request, context):
+        """Returns an agent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAgents(self, request, context):
+        """Lists the agents of a region.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateAgent(self, request, context):
+        """Creates an agent. The answer holds its one-time code, which is told only here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateAgent(self, request, context):
+        """Changes fields of an agent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAgent(self, request, context):
+        """Deletes an agent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetAgentEnrolment(self, request, context):
+        """Lets an agent be enrolled anew. The answer holds its new one-time code; its old key counts no more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeAgent(self, request, context):
+        """Takes nothing of an agent any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnrolAgent(self, request, context):
+        """Gives an agent its key. The one-time code stands for a token, and works once. Whatever is wrong with name or
+        code is UNAUTHENTICATED (ENROLMENT_REFUSED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitBatch(self, request, context):
+        """Takes a batch of measurements from an agent. The signature stands for a token: a wrong one, an agent that is
+        not enrolled and one that does not exist are all UNAUTHENTICATED (BATCH_NOT_BELIEVED). A batch that was sent
+        more than 5 minutes from the server's time is FAILED_PRECONDITION (CLOCK_WRONG, with `server_time`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MonitoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -699,6 +811,51 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.ListDeliveries,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesResponse.SerializeToString,
+            ),
+            'GetAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAgent,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.GetAgentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.SerializeToString,
+            ),
+            'ListAgents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAgents,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.ListAgentsRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.ListAgentsResponse.SerializeToString,
+            ),
+            'CreateAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateAgent,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.CreateAgentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.SerializeToString,
+            ),
+            'UpdateAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAgent,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.UpdateAgentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.SerializeToString,
+            ),
+            'DeleteAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAgent,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.DeleteAgentRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ResetAgentEnrolment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetAgentEnrolment,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.ResetAgentEnrolmentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.SerializeToString,
+            ),
+            'RevokeAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeAgent,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.RevokeAgentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.SerializeToString,
+            ),
+            'EnrolAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnrolAgent,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.EnrolAgentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.SerializeToString,
+            ),
+            'SubmitBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitBatch,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.SubmitBatchRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_agent__pb2.SubmitBatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1705,6 +1862,249 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/ListDeliveries',
             smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_delivery__pb2.ListDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/GetAgent',
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.GetAgentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAgents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListAgents',
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.ListAgentsRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.ListAgentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/CreateAgent',
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.CreateAgentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/UpdateAgent',
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.UpdateAgentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/DeleteAgent',
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.DeleteAgentRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetAgentEnrolment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ResetAgentEnrolment',
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.ResetAgentEnrolmentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/RevokeAgent',
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.RevokeAgentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnrolAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/EnrolAgent',
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.EnrolAgentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.Agent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/SubmitBatch',
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.SubmitBatchRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_agent__pb2.SubmitBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from smartcity.monitoring.v1 import agent_pb2 as _agent_pb2
 from smartcity.monitoring.v1 import change_pb2 as _change_pb2
 from smartcity.monitoring.v1 import check_pb2 as _check_pb2
 from smartcity.monitoring.v1 import delivery_pb2 as _delivery_pb2
@@ -134,6 +135,29 @@ class MonitoringServiceStub:
     """Sends a test message to every target of a route now, and tells what happened at each."""
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.ListDeliveriesRequest, _delivery_pb2.ListDeliveriesResponse]
     """Lists what was told of incidents, will be, or would have been."""
+    GetAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.GetAgentRequest, _agent_pb2.Agent]
+    """Returns an agent."""
+    ListAgents: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ListAgentsRequest, _agent_pb2.ListAgentsResponse]
+    """Lists the agents of a region."""
+    CreateAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.CreateAgentRequest, _agent_pb2.Agent]
+    """Creates an agent. The answer holds its one-time code, which is told only here."""
+    UpdateAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.UpdateAgentRequest, _agent_pb2.Agent]
+    """Changes fields of an agent."""
+    DeleteAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.DeleteAgentRequest, _empty_pb2.Empty]
+    """Deletes an agent."""
+    ResetAgentEnrolment: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ResetAgentEnrolmentRequest, _agent_pb2.Agent]
+    """Lets an agent be enrolled anew. The answer holds its new one-time code; its old key counts no more."""
+    RevokeAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.RevokeAgentRequest, _agent_pb2.Agent]
+    """Takes nothing of an agent any more."""
+    EnrolAgent: _grpc.UnaryUnaryMultiCallable[_agent_pb2.EnrolAgentRequest, _agent_pb2.Agent]
+    """Gives an agent its key. The one-time code stands for a token, and works once. Whatever is wrong with name or
+    code is UNAUTHENTICATED (ENROLMENT_REFUSED).
+    """
+    SubmitBatch: _grpc.UnaryUnaryMultiCallable[_agent_pb2.SubmitBatchRequest, _agent_pb2.SubmitBatchResponse]
+    """Takes a batch of measurements from an agent. The signature stands for a token: a wrong one, an agent that is
+    not enrolled and one that does not exist are all UNAUTHENTICATED (BATCH_NOT_BELIEVED). A batch that was sent
+    more than 5 minutes from the server's time is FAILED_PRECONDITION (CLOCK_WRONG, with `server_time`).
+    """
 
 @_typing.type_check_only
 class MonitoringServiceAsyncStub(MonitoringServiceStub):
@@ -230,6 +254,29 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Sends a test message to every target of a route now, and tells what happened at each."""
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_pb2.ListDeliveriesRequest, _delivery_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
     """Lists what was told of incidents, will be, or would have been."""
+    GetAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.GetAgentRequest, _agent_pb2.Agent]  # type: ignore[assignment]
+    """Returns an agent."""
+    ListAgents: _aio.UnaryUnaryMultiCallable[_agent_pb2.ListAgentsRequest, _agent_pb2.ListAgentsResponse]  # type: ignore[assignment]
+    """Lists the agents of a region."""
+    CreateAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.CreateAgentRequest, _agent_pb2.Agent]  # type: ignore[assignment]
+    """Creates an agent. The answer holds its one-time code, which is told only here."""
+    UpdateAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.UpdateAgentRequest, _agent_pb2.Agent]  # type: ignore[assignment]
+    """Changes fields of an agent."""
+    DeleteAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.DeleteAgentRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes an agent."""
+    ResetAgentEnrolment: _aio.UnaryUnaryMultiCallable[_agent_pb2.ResetAgentEnrolmentRequest, _agent_pb2.Agent]  # type: ignore[assignment]
+    """Lets an agent be enrolled anew. The answer holds its new one-time code; its old key counts no more."""
+    RevokeAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.RevokeAgentRequest, _agent_pb2.Agent]  # type: ignore[assignment]
+    """Takes nothing of an agent any more."""
+    EnrolAgent: _aio.UnaryUnaryMultiCallable[_agent_pb2.EnrolAgentRequest, _agent_pb2.Agent]  # type: ignore[assignment]
+    """Gives an agent its key. The one-time code stands for a token, and works once. Whatever is wrong with name or
+    code is UNAUTHENTICATED (ENROLMENT_REFUSED).
+    """
+    SubmitBatch: _aio.UnaryUnaryMultiCallable[_agent_pb2.SubmitBatchRequest, _agent_pb2.SubmitBatchResponse]  # type: ignore[assignment]
+    """Takes a batch of measurements from an agent. The signature stands for a token: a wrong one, an agent that is
+    not enrolled and one that does not exist are all UNAUTHENTICATED (BATCH_NOT_BELIEVED). A batch that was sent
+    more than 5 minutes from the server's time is FAILED_PRECONDITION (CLOCK_WRONG, with `server_time`).
+    """
 
 class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Monitoring: measurements of points and the state that they show.
@@ -545,5 +592,82 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_pb2.ListDeliveriesResponse, _abc.Awaitable[_delivery_pb2.ListDeliveriesResponse]]:
         """Lists what was told of incidents, will be, or would have been."""
+
+    @_abc_1.abstractmethod
+    def GetAgent(
+        self,
+        request: _agent_pb2.GetAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.Agent, _abc.Awaitable[_agent_pb2.Agent]]:
+        """Returns an agent."""
+
+    @_abc_1.abstractmethod
+    def ListAgents(
+        self,
+        request: _agent_pb2.ListAgentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.ListAgentsResponse, _abc.Awaitable[_agent_pb2.ListAgentsResponse]]:
+        """Lists the agents of a region."""
+
+    @_abc_1.abstractmethod
+    def CreateAgent(
+        self,
+        request: _agent_pb2.CreateAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.Agent, _abc.Awaitable[_agent_pb2.Agent]]:
+        """Creates an agent. The answer holds its one-time code, which is told only here."""
+
+    @_abc_1.abstractmethod
+    def UpdateAgent(
+        self,
+        request: _agent_pb2.UpdateAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.Agent, _abc.Awaitable[_agent_pb2.Agent]]:
+        """Changes fields of an agent."""
+
+    @_abc_1.abstractmethod
+    def DeleteAgent(
+        self,
+        request: _agent_pb2.DeleteAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes an agent."""
+
+    @_abc_1.abstractmethod
+    def ResetAgentEnrolment(
+        self,
+        request: _agent_pb2.ResetAgentEnrolmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.Agent, _abc.Awaitable[_agent_pb2.Agent]]:
+        """Lets an agent be enrolled anew. The answer holds its new one-time code; its old key counts no more."""
+
+    @_abc_1.abstractmethod
+    def RevokeAgent(
+        self,
+        request: _agent_pb2.RevokeAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.Agent, _abc.Awaitable[_agent_pb2.Agent]]:
+        """Takes nothing of an agent any more."""
+
+    @_abc_1.abstractmethod
+    def EnrolAgent(
+        self,
+        request: _agent_pb2.EnrolAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.Agent, _abc.Awaitable[_agent_pb2.Agent]]:
+        """Gives an agent its key. The one-time code stands for a token, and works once. Whatever is wrong with name or
+        code is UNAUTHENTICATED (ENROLMENT_REFUSED).
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitBatch(
+        self,
+        request: _agent_pb2.SubmitBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.SubmitBatchResponse, _abc.Awaitable[_agent_pb2.SubmitBatchResponse]]:
+        """Takes a batch of measurements from an agent. The signature stands for a token: a wrong one, an agent that is
+        not enrolled and one that does not exist are all UNAUTHENTICATED (BATCH_NOT_BELIEVED). A batch that was sent
+        more than 5 minutes from the server's time is FAILED_PRECONDITION (CLOCK_WRONG, with `server_time`).
+        """
 
 def add_MonitoringServiceServicer_to_server(servicer: MonitoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
