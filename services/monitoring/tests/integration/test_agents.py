@@ -8,11 +8,18 @@ from typing import Any
 import grpc
 import pytest
 from common.rpc.refusals import refusal_of
+from devstack.waiting import until
 from google.protobuf.field_mask_pb2 import FieldMask
 from monitoring.testing import NOON, REGION, Monitoring
 from monitoring.testing_agents import NAME, POINTS, Probe, create, get, refused, seen
 from smartcity.monitoring.v1 import agent_pb2
 from smartcity.monitoring.v1.agent_pb2 import Agent
+
+WAITING = """
+SELECT count(*)
+  FROM pg_stat_activity
+ WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 async def test_an_agent_is_created_and_its_code_told_once(monitoring: Monitoring) -> None:
@@ -117,9 +124,10 @@ async def test_an_enrolment_whose_answer_was_lost_is_answered_again(
     assert await probe.enrol(code, request_id="e-7") == first
 
 
-async def test_two_who_enrol_at_once_with_one_code_are_one(monitoring: Monitoring) -> None:
+async def test_of_those_who_enrol_at_once_with_one_code_one_is_enrolled(
+    monitoring: Monitoring,
+) -> None:
     code = (await create(monitoring)).enrolment_code
-    probes = [Probe(monitoring) for _ in range(8)]
 
     async def outcome(probe: Probe) -> str:
         try:
@@ -127,8 +135,16 @@ async def test_two_who_enrol_at_once_with_one_code_are_one(monitoring: Monitorin
         except grpc.aio.AioRpcError as error:
             return refusal_of(error).reason
 
-    found = await asyncio.gather(*map(outcome, probes))
-    assert found.count("ENROLMENT_REFUSED") == 7
+    async def all_wait() -> bool:
+        async with monitoring.database.read() as connection:
+            return bool(await connection.fetchval(WAITING) == 4)
+
+    async with monitoring.database.transaction() as connection:
+        await connection.execute("SELECT FROM agents FOR UPDATE")
+        outcomes = [asyncio.create_task(outcome(Probe(monitoring))) for _ in range(4)]
+        assert await until(all_wait, within_s=30)
+    found = await asyncio.gather(*outcomes)
+    assert found.count("ENROLMENT_REFUSED") == 3
     assert (await get(monitoring)).key_fingerprint in found
 
 
