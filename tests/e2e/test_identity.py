@@ -144,7 +144,7 @@ async def test_the_log_tells_who_was_refused_and_what_was_changed(stack: Stack) 
     assert await until(logged, within_s=10)
     told = {name: found[0][name] for name in ("principal", "code", "resource", "region")}
     assert told == {
-        "principal": "local",
+        "principal": "local:64.01/viewer",
         "code": "PERMISSION_DENIED",
         "resource": KEC.removeprefix("/v1/"),
         "region": "64.01",

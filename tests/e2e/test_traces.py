@@ -104,8 +104,7 @@ async def test_a_trace_leads_from_the_edge_to_the_effect_in_another_process(
     assert await until(whole, within_s=30)
     found = collector.of(trace_id)
     by_id = {span.span_id: span for span in found}
-    (kept,) = [span for span in found if (span.service, span.name) == ("monitoring", "INSERT")]
-    path = [kept]
+    path = [next(s for s in found if (s.service, s.name) == ("monitoring", "INSERT"))]
     while path[-1].parent_id in by_id:
         path.append(by_id[path[-1].parent_id])
     assert [span.name for span in path] == [
