@@ -66,8 +66,8 @@ clean: $(INSTALLED) ## Delete the platform's state: databases, streams, keys, lo
 	@$(STACK) clean
 
 .PHONY: test
-test: lint ## Run everything that CI runs: lint, then every test (ARGS="-k import" to choose)
-	@$(BIN)/python -m pytest -q $(ARGS)
+test: lint ## Run everything that CI runs: lint, then every test (ARGS="-k import" to choose, WORKERS=2)
+	@$(BIN)/python -m pytest -q -n $(or $(WORKERS),2) --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types and the direction of imports
