@@ -1,5 +1,8 @@
 """The prober's metrics."""
 
+from itertools import product
+
+from probes.target import Kind
 from prometheus_client import Counter, Gauge, Histogram
 
 LATENESS = Histogram(
@@ -12,6 +15,8 @@ DONE = Counter(
     "Checks done: answered, silent, or unmeasured (the prober lacked what it needs).",
     ("kind", "outcome"),
 )
+for kind_and_outcome in product(Kind, ("answered", "silent", "unmeasured")):
+    DONE.labels(*kind_and_outcome)  # at 0 from the start: a rate needs a first value
 SKIPPED = Counter(
     "smartcity_prober_skipped_total", "Moments that passed while the check before was under way."
 )
