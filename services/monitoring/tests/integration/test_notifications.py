@@ -96,12 +96,12 @@ async def test_a_part_of_another_incident_is_not_told_by_itself(
     desk: Any, make_incident: Make
 ) -> None:
     await desk.route()
-    area = make_incident(9, scope=Incident.DISTRICT, title="Kuaro is down", point_count=12)
+    area = make_incident(9, scope=Incident.DISTRICT, title="64.01.06", point_count=12)
     await desk.hear(make_incident(1))
     await desk.hear(make_incident(1, parent_incident=area.name), area)
     await desk.hear(make_incident(2, parent_incident=area.name))
     await desk.after(seconds=30)
-    assert desk.receiver.titles == ["Baru. TINGGI: Kuaro is down"]
+    assert desk.receiver.titles == ["Baru. TINGGI: Kecamatan 64.01.06"]
     (part,) = await desk.deliveries(incident=f"{REGION}/incidents/2026-0001")
     assert part.state == Delivery.SUPPRESSED
     assert part.detail == "the incident is a part of 2026-0009"

@@ -70,11 +70,15 @@ def _title(words: dict[str, Any], by_kind: dict[Kind, list[Outage]]) -> str:
     (kind, first), *others = by_kind.items()
     if not others and len(first) == 1:
         priority = words["priorities"][first[0].priority]
-        said = words["one"].format(priority=priority, title=first[0].title)
+        said = words["one"].format(priority=priority, title=_subject(words, first[0]))
         return f"{words['kinds'][kind]}. {said}"
     counted = [f"{words['kinds'][kind]} {len(some)}" for kind, some in by_kind.items()]
     count = sum(map(len, by_kind.values()))
     return str(words["many"].format(count=count, kinds="; ".join(counted)))
+
+
+def _subject(words: dict[str, Any], outage: Outage) -> str:
+    return str(words["scopes"][outage.scope].format(title=outage.title))
 
 
 def _section(words: dict[str, Any], kind: Kind, outages: Sequence[Outage], zone: ZoneInfo) -> str:
@@ -92,7 +96,7 @@ def _line(words: dict[str, Any], kind: Kind, outage: Outage, zone: ZoneInfo) -> 
         words[form].format(
             priority=words["priorities"][outage.priority],
             incident=outage.incident_id,
-            title=outage.title,
+            title=_subject(words, outage),
             points=outage.point_count,
             start=outage.start.astimezone(zone).strftime(words["time"]),
             end=end.astimezone(zone).strftime(words["time"]),
