@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from smartcity.type.v1 import change_pb2 as smartcity_dot_type_dot_v1_dot_change__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smartcity/monitoring/v1/change.proto\x12\x17smartcity.monitoring.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1esmartcity/type/v1/change.proto\"\xb4\x01\n\x12ListChangesRequest\x12\x64\n\x04name\x18\x01 \x01(\tBV\xbaHSrQ2O^regions/[0-9]{2}\\.[0-9]{2}/maintenanceWindows/[A-Za-z0-9][A-Za-z0-9._-]{0,62}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"n\n\x13ListChangesResponse\x12*\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x19.smartcity.type.v1.Change\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smartcity/monitoring/v1/change.proto\x12\x17smartcity.monitoring.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1esmartcity/type/v1/change.proto\"\x8d\x02\n\x12ListChangesRequest\x12\xbc\x01\n\x04name\x18\x01 \x01(\tB\xad\x01\xbaH\xa9\x01r\xa6\x01\x32\xa3\x01^regions/[0-9]{2}\\.[0-9]{2}/(incidents|agents|maintenanceWindows|notificationRoutes|points/[A-Za-z0-9][A-Za-z0-9._-]{0,62}/checks)/[A-Za-z0-9][A-Za-z0-9._-]{0,62}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"n\n\x13ListChangesResponse\x12*\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x19.smartcity.type.v1.Change\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smartcity.monitoring.v1.cha
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTCHANGESREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_LISTCHANGESREQUEST'].fields_by_name['name']._serialized_options = b'\272HSrQ2O^regions/[0-9]{2}\\.[0-9]{2}/maintenanceWindows/[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['name']._serialized_options = b'\272H\251\001r\246\0012\243\001^regions/[0-9]{2}\\.[0-9]{2}/(incidents|agents|maintenanceWindows|notificationRoutes|points/[A-Za-z0-9][A-Za-z0-9._-]{0,62}/checks)/[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'
   _globals['_LISTCHANGESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTCHANGESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTCHANGESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTCHANGESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_LISTCHANGESREQUEST']._serialized_start=127
-  _globals['_LISTCHANGESREQUEST']._serialized_end=307
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=309
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=419
+  _globals['_LISTCHANGESREQUEST']._serialized_end=396
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=398
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=508
 # @@protoc_insertion_point(module_scope)

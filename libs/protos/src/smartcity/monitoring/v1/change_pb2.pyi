@@ -29,7 +29,7 @@ class ListChangesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The resource's name: a maintenance window."""
+    """The resource's name: an incident, a check, an agent, a maintenance window or a notification route."""
     page_size: _builtins.int
     """At most this many; 0 means 50, more than 1000 means 1000, negative is refused."""
     page_token: _builtins.str

@@ -311,8 +311,8 @@ class IncidentEntry(_message.Message):
     actor: _builtins.str
     """Who: a subject of the issuer's, or `engine`."""
     action: _builtins.str
-    """What was done: by the engine OPENED, REOPENED, CORRECTED, JOINED (a part of another one now), GREW (more
-    points), FLAPPING, CALM, RESOLVED; by people ACKNOWLEDGED, ASSIGNED, COMMENTED, CLASSIFIED, RESOLVED.
+    """What was done: by the engine OPENED, REOPENED, CORRECTED, JOINED (a part of another one now), LEFT
+    (no part any more), GREW (more points), FLAPPING, CALM, RESOLVED; by people ACKNOWLEDGED, ASSIGNED, COMMENTED, CLASSIFIED, RESOLVED.
     """
     text: _builtins.str
     """What people read: the comment, or a sentence on what changed."""

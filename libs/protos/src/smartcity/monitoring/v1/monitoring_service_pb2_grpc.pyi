@@ -91,7 +91,7 @@ class MonitoringServiceStub:
     CancelMaintenanceWindow: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.CancelMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]
     """Cancels a maintenance window. One that lasts ends now; what it has covered stays covered."""
     ListChanges: _grpc.UnaryUnaryMultiCallable[_change_pb2.ListChangesRequest, _change_pb2.ListChangesResponse]
-    """Lists the history of a maintenance window."""
+    """Lists the history of a resource: who changed what, when, by which grant."""
     GetCheck: _grpc.UnaryUnaryMultiCallable[_check_pb2.GetCheckRequest, _check_pb2.Check]
     """Returns a check."""
     ListChecks: _grpc.UnaryUnaryMultiCallable[_check_pb2.ListChecksRequest, _check_pb2.ListChecksResponse]
@@ -210,7 +210,7 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     CancelMaintenanceWindow: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.CancelMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]  # type: ignore[assignment]
     """Cancels a maintenance window. One that lasts ends now; what it has covered stays covered."""
     ListChanges: _aio.UnaryUnaryMultiCallable[_change_pb2.ListChangesRequest, _change_pb2.ListChangesResponse]  # type: ignore[assignment]
-    """Lists the history of a maintenance window."""
+    """Lists the history of a resource: who changed what, when, by which grant."""
     GetCheck: _aio.UnaryUnaryMultiCallable[_check_pb2.GetCheckRequest, _check_pb2.Check]  # type: ignore[assignment]
     """Returns a check."""
     ListChecks: _aio.UnaryUnaryMultiCallable[_check_pb2.ListChecksRequest, _check_pb2.ListChecksResponse]  # type: ignore[assignment]
@@ -446,7 +446,7 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _change_pb2.ListChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_change_pb2.ListChangesResponse, _abc.Awaitable[_change_pb2.ListChangesResponse]]:
-        """Lists the history of a maintenance window."""
+        """Lists the history of a resource: who changed what, when, by which grant."""
 
     @_abc_1.abstractmethod
     def GetCheck(
