@@ -22,7 +22,7 @@ from monitoring.testing import NOON, REGION, Monitoring, measured
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.events_pb2 import CircuitChanged, PointSuspended
 from smartcity.inventory.v1.point_pb2 import Point
-from smartcity.monitoring.v1 import incident_pb2
+from smartcity.monitoring.v1 import change_pb2, incident_pb2
 from smartcity.monitoring.v1.check_pb2 import Check
 from smartcity.monitoring.v1.incident_pb2 import Incident
 
@@ -140,6 +140,23 @@ async def test_many_points_of_a_district_become_one_incident_with_parts(
     assert {one.state for one in await listed(monitoring)} == {Incident.RESOLVED}
 
 
+async def test_an_area_is_over_when_people_have_ended_all_its_parts(
+    monitoring: Monitoring,
+) -> None:
+    await see(monitoring, "gsss", *range(0, 18, 3))
+    await follow_all(monitoring.needs)
+    (area,) = await listed(monitoring, top_level=True)
+    for part in await listed(monitoring, parent_incident=area.name):
+        resolve = incident_pb2.ResolveIncidentRequest(name=part.name, text="latihan")
+        ended = await monitoring.stub.ResolveIncident(resolve)
+        assert (ended.state, ended.down_count) == (Incident.RESOLVED, 0)
+        await follow_all(monitoring.needs)
+    (area,) = await listed(monitoring, top_level=True)
+    assert (area.state, area.down_count) == (Incident.RESOLVED, 0)
+    await look_again(monitoring.needs)
+    assert await follow_all(monitoring.needs) == 0
+
+
 async def test_a_provider_that_fails_everywhere_is_one_incident(monitoring: Monitoring) -> None:
     follow = follow_circuits(Check(), monitoring.clock)
     for number in range(20):
@@ -211,6 +228,13 @@ async def test_people_acknowledge_comment_classify_and_resolve(monitoring: Monit
     await look_again(monitoring.needs)
     await follow_all(monitoring.needs)
     assert len(await listed(monitoring)) == 1
+    history = await stub.ListChanges(change_pb2.ListChangesRequest(name=name))
+    assert [change.action for change in history.changes] == [
+        "resolve",
+        "classify",
+        "acknowledge",
+        "acknowledge",
+    ]
     async with monitoring.database.read() as connection:
         assert (await verify(connection))[0]
 

@@ -267,9 +267,13 @@ def test_points_behind_one_that_is_down_are_parts_of_its_incident_whichever_fail
         None,
         above.incident_id,
     )
-    region.texts["P-0"] = "udu"
+    region.texts["P-0"] = "uduu"
     region.look("P-0")
-    assert [i.lasts for i in region.of(Scope.POINT)] == [True, False, True]
+    assert [(i.lasts, i.parent_id) for i in region.of(Scope.POINT)] == [
+        (True, None),
+        (False, None),
+        (True, None),
+    ]
 
 
 def test_a_point_that_failed_hours_before_the_one_upstream_stays_an_incident_of_its_own() -> None:

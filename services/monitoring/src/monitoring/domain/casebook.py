@@ -184,16 +184,25 @@ class Casebook:
         """Make the outage of a point a part of the one upstream, whichever was seen first.
 
         A point upstream that fails minutes later than those behind it was only measured later.
+        Who is still down when the one upstream answers has an outage of its own.
         """
         by_point = {i.point_id: i for i in self.incidents.values() if i.point_id and i.lasts}
         for failure in down:
-            child = self.incidents[failure.incident_id]
+            child = self._set_loose(self.incidents[failure.incident_id])
             above = next((by_point[u] for u in failure.upstreams if u in by_point), None)
             if above is None or child.parent_id or above.start > child.start + rules.within:
                 continue
             if above.parent_id != child.incident_id:
                 text = f"behind {above.point_id}, which is down: a part of {above.incident_id}"
                 self._put(replace(child, parent_id=above.incident_id), "JOINED", text)
+
+    def _set_loose(self, child: Incident) -> Incident:
+        parent = self.incidents.get(child.parent_id or "")
+        if parent is None or parent.scope is not Scope.POINT or parent.lasts:
+            return child
+        text = f"still down though {parent.point_id} answers: no part of {parent.incident_id} now"
+        self._put(replace(child, parent_id=None), "LEFT", text)
+        return self.incidents[child.incident_id]
 
     def _is_loose(self, failure: Failure, area: Area) -> bool:
         """Tell whether a failure may still become a part of the area's incident."""

@@ -11,11 +11,12 @@ from common.postgres.database import Connection
 from common.postgres.mutations import mutate
 from smartcity.monitoring.v1 import incident_pb2
 
-from monitoring.domain.incident import Entry, Incident, Stage
+from monitoring.domain.incident import Entry, Incident, Scope, Stage
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.follow_outages import lock
 from monitoring.operations.publish import MUTATIONS
-from monitoring.storage import incidents
+from monitoring.storage import incident_queue, incidents
+from monitoring.storage.measurements import PointKey
 
 Change = Callable[[Incident], tuple[Incident, str, str]]
 """Returns the changed incident, the action and what the timeline says of it."""
@@ -77,7 +78,9 @@ async def resolve_incident(
     def change(before: Incident) -> tuple[Incident, str, str]:
         _require_lasting(before)
         end = max(needs.clock(), before.start)
-        return replace(before.spanning(before.start, end), by_hand=True), "RESOLVED", request.text
+        down = 0 if before.scope is Scope.POINT else before.down_count
+        after = replace(before.spanning(before.start, end), by_hand=True, down_count=down)
+        return after, "RESOLVED", request.text
 
     return await _change(needs, request, "resolve", change)
 
@@ -113,6 +116,8 @@ async def _change(
         after, entry, text = change(before)
         after = replace(after, version=before.version + 1, update_time=needs.clock())
         await incidents.store(connection, [after])
+        if after.point_id:  # the incident that it is a part of may be over with it
+            await incident_queue.append(connection, [PointKey(region, after.point_id)])
         await _add(needs, connection, after, entry, text)
         new = incidents.message_of(after)
         await MUTATIONS.publish(connection, request, action, before=old, after=new)

@@ -190,8 +190,8 @@ async def read_case(
     while above := {i.parent_id for i in found.values() if i.parent_id} - found.keys():
         some = await connection.fetch(READ_SOME, region, list(above))
         found |= {incident.incident_id: incident for incident in map(_incident, some)}
-    areas = {i.parent_id for i in found.values() if i.parent_id}
-    parts = map(_incident, await connection.fetch(READ_PARTS, region, list(areas)))
+    areas = [i.incident_id for i in found.values() if i.scope is not Scope.POINT]
+    parts = map(_incident, await connection.fetch(READ_PARTS, region, areas))
     return {part.incident_id: part for part in parts} | found
 
 
