@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,6 +17,19 @@ def zone_of(region: str) -> ZoneInfo:
         KeyError: The code is of no province of Indonesia.
     """
     return _by_province()[region[:2]]
+
+
+@cache
+def offset_of(region: str) -> timedelta:
+    """Return how far a region's clocks are ahead of UTC, whole hours: 8 for `64.01`.
+
+    No zone of Indonesia has summer time. A code that is of no province has UTC.
+    """
+    try:
+        zone = zone_of(region)
+    except KeyError:
+        return timedelta()
+    return datetime.now(UTC).astimezone(zone).utcoffset() or timedelta()
 
 
 @cache

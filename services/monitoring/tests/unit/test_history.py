@@ -9,35 +9,14 @@ from monitoring.domain.expectation import filled, missing_share
 from monitoring.domain.grid import DAY, HOUR, MINUTE, Grid, finest_step, piece_of
 from monitoring.domain.history import Part, Span, buckets, expected_counts, intervals_of
 from monitoring.domain.summary import Summary
-from monitoring.domain.time_zones import WIB, WIT, WITA, offset_of
 
 MIDNIGHT = datetime(2026, 11, 23, 16, tzinfo=UTC)
 """Of Tuesday 24 November in Paser."""
 TIMES = st.integers(0, 10**9).map(lambda s: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
+WIB, WITA, WIT = (timedelta(hours=hours) for hours in (7, 8, 9))
 STEPS = st.one_of(
     st.integers(1, 59).map(lambda n: n * MINUTE), st.integers(1, 744).map(lambda n: n * HOUR)
 )
-
-
-@pytest.mark.parametrize(
-    ("region", "offset"),
-    [
-        ("64.01", WITA),
-        ("61.71", WIB),
-        ("62.01", WIB),
-        ("63.01", WITA),
-        ("65.01", WITA),
-        ("31.71", WIB),
-        ("11.01", WIB),
-        ("51.03", WITA),
-        ("73.71", WITA),
-        ("81.71", WIT),
-        ("94.01", WIT),
-        ("00.00", timedelta()),
-    ],
-)
-def test_a_region_has_its_province_s_time(region: str, offset: timedelta) -> None:
-    assert offset_of(region) == offset
 
 
 def test_a_day_begins_at_the_region_s_midnight() -> None:

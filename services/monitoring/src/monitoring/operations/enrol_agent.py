@@ -12,7 +12,7 @@ from smartcity.monitoring.v1.agent_pb2 import Agent, EnrolAgentRequest
 
 from monitoring.domain.enrolment import Credentials, proves_key
 from monitoring.operations.dependencies import Dependencies
-from monitoring.operations.write_agent import MUTATIONS
+from monitoring.operations.publish import MUTATIONS
 from monitoring.storage import agents
 
 

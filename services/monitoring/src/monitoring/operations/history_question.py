@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 from common.errors import FieldsInvalid, Violation
 from common.names import ids, region_of
+from common.zones import offset_of
 from smartcity.monitoring.v1 import measurement_history_pb2
 from smartcity.monitoring.v1.measurement_history_pb2 import QueryMeasurementsRequest
 
 from monitoring.domain.grid import DAY, HOUR, MINUTE, Grid, finest_step, piece_of
 from monitoring.domain.history import Span
 from monitoring.domain.summary import Figure
-from monitoring.domain.time_zones import offset_of
 from monitoring.operations.dependencies import Dependencies
 from monitoring.storage.measurements import PointKey
 

@@ -33,5 +33,6 @@ def event_about(
     return event_of(body, now.name)
 
 
-HISTORY = History()
+HISTORY = History(personal=("targets",))
+"""No history holds the addresses of a notification route."""
 MUTATIONS = Mutations(HISTORY, event_about)

@@ -13,11 +13,11 @@ import asyncpg
 from common.errors import ServiceError
 from common.postgres.database import Connection
 from common.telemetry.logs import logger
+from common.zones import offset_of
 
 from monitoring.domain.grid import DAY, HOUR, Grid
 from monitoring.domain.history import Part
 from monitoring.domain.summary import added
-from monitoring.domain.time_zones import offset_of
 from monitoring.operations.dependencies import Dependencies
 from monitoring.storage import roll_ups, summed
 from monitoring.storage.roll_ups import Hour, Length, RollUp

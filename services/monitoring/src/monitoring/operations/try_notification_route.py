@@ -1,6 +1,5 @@
 """The test button: a message to every target of a route, now, and what each made of it."""
 
-import uuid_utils
 from common.errors import ResourceMissing
 from common.names import last_id
 from smartcity.monitoring.v1 import notification_route_pb2 as messages
@@ -28,7 +27,7 @@ async def try_notification_route(
         raise ResourceMissing(request.name)
     text = trial_message(last_id(route.name), route.language_code)
     targets = {target.target_id: target.url for target in route.targets}
-    outcomes = await send_to(needs, targets, text, str(uuid_utils.uuid7()))
+    outcomes = await send_to(needs, targets, text, needs.new_id())
     results = [
         Result(
             target=target,

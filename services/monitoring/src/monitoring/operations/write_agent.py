@@ -5,28 +5,18 @@ from collections.abc import Sequence
 from functools import partial
 
 from common.errors import Kind, ServiceError, Violation
-from common.events.event import Event
 from common.names import last_id, region_of
 from common.postgres.database import Connection
-from common.postgres.history import History
-from common.postgres.mutations import Mutations, mutate, read_for_change
+from common.postgres.mutations import mutate, read_for_change
 from google.protobuf.empty_pb2 import Empty
-from google.protobuf.message import Message
 from smartcity.monitoring.v1 import agent_pb2
 from smartcity.monitoring.v1.agent_pb2 import Agent
 
 from monitoring.domain.enrolment import CODE_BYTES, CODE_LIVES, Credentials, code_hash, new_code
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.publish import MUTATIONS
 from monitoring.storage import agents, points
 
-
-def _told_to_nobody(
-    _: str, __: Message | None, ___: Message | None, ____: Sequence[str]
-) -> Event | None:
-    return None
-
-
-MUTATIONS = Mutations(History(), _told_to_nobody)
 MADE_BY_US = ("state", "key_fingerprint", "enrolment_code", "enrolment_expire_time", "contact")
 
 

@@ -7,7 +7,6 @@ from common.postgres.mutations import mutate, read_for_change
 from google.protobuf.empty_pb2 import Empty
 from smartcity.monitoring.v1 import check_pb2
 from smartcity.monitoring.v1.check_pb2 import Check
-from uuid_utils import uuid7
 
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.publish import MUTATIONS
@@ -30,7 +29,7 @@ async def create_check(needs: Dependencies, request: check_pb2.CreateCheckReques
 
     async def act(connection: Connection) -> Check:
         draft = request.check
-        draft.name = f"{request.parent}/checks/{request.check_id or uuid7()}"
+        draft.name = f"{request.parent}/checks/{request.check_id or needs.new_id()}"
         draft.circuit = ""
         created = await MUTATIONS.create(connection, checks, request, draft, complete_check)
         region, point = region_of(request.parent), last_id(request.parent)

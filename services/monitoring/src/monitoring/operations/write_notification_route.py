@@ -1,21 +1,17 @@
 """Creating, changing and deleting notification routes. Answers hold their targets masked."""
 
-import uuid_utils
 from common.names import region_of
 from common.postgres.database import Connection
-from common.postgres.history import History
-from common.postgres.mutations import Mutations, mutate, read_for_change
+from common.postgres.mutations import mutate, read_for_change
 from google.protobuf.empty_pb2 import Empty
 from smartcity.monitoring.v1 import notification_route_pb2 as messages
 from smartcity.monitoring.v1.notification_route_pb2 import NotificationRoute
 
 from monitoring.operations.check_notification_route import RouteCheck
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.publish import MUTATIONS
 from monitoring.storage import notification_routes
 from monitoring.storage.sealed_routes import SealedRoutes, shown_route
-
-MUTATIONS = Mutations(History(personal=("targets",)), lambda *_: None)
-"""No event tells of a route, and no history of its targets."""
 
 
 async def create_notification_route(
@@ -26,7 +22,7 @@ async def create_notification_route(
 
     async def act(connection: Connection) -> NotificationRoute:
         draft = request.notification_route
-        route_id = request.notification_route_id or str(uuid_utils.uuid7())
+        route_id = request.notification_route_id or needs.new_id()
         draft.name = f"{request.parent}/notificationRoutes/{route_id}"
         check = RouteCheck(store, needs.networks)
         return shown_route(await MUTATIONS.create(connection, store, request, draft, check))
