@@ -219,7 +219,7 @@ def test_many_points_of_a_district_are_one_incident_with_parts() -> None:
     for number in range(6):
         region.texts[f"P-{number}"] = "udu"
     region.look(*(f"P-{n}" for n in range(5)))
-    assert region.of(Scope.DISTRICT)[0].down_count == 1
+    assert (region.of(Scope.DISTRICT)[0].down_count, region.of(Scope.DISTRICT)[0].score) == (1, 60)
     region.look("P-5")
     (area,) = region.of(Scope.DISTRICT)
     assert (area.end, area.down_count, area.stage) == (minute(20), 0, Stage.RESOLVED)

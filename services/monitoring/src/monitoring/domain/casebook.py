@@ -280,7 +280,7 @@ class Casebook:
             parent,
             point_count=sum(i.point_count for i in parts),
             down_count=down,
-            score=sum(i.score for i in parts if i.lasts) or parent.score,
+            score=max(parent.score, sum(i.score for i in parts if i.lasts)),
         )
         start = min(i.start for i in parts)
         after = counted.spanning(start, end)

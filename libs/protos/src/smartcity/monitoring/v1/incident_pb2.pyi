@@ -103,7 +103,7 @@ class Incident(_message.Message):
         """Nobody is there now."""
 
     class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
-        """How urgent it is, from what the outage hits now."""
+        """How urgent it is, from what the outage hits now; of many points, from what it hit at its worst."""
 
     PRIORITY_UNSPECIFIED: Incident.Priority.ValueType  # 0
     """Never returned."""
