@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Self
 
 import psutil
@@ -45,11 +47,11 @@ class Outside:
     def see_below(self) -> list[str]:
         """Remember all processes below; return their names."""
         self._below = psutil.Process(self.process.pid).children(recursive=True)
-        return [process.name() for process in self._below]
+        return list(_names(self._below))
 
     def left(self) -> list[str]:
         """Return the names of those remembered processes that still run."""
-        return [process.name() for process in self._below if _lives(process)]
+        return list(_names(process for process in self._below if _lives(process)))
 
     async def nothing_is_left(self) -> bool:
         """Tell whether all remembered processes end soon."""
@@ -74,6 +76,13 @@ class Outside:
         text = (await self.process.stdout.readline()).decode()
         self.lines.append(text)
         return text
+
+
+def _names(processes: Iterable[psutil.Process]) -> Iterator[str]:
+    """Name the processes; one that ended since it was seen has no name any more."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            yield process.name()
 
 
 def _lives(process: psutil.Process) -> bool:
