@@ -18,6 +18,7 @@ from ingest import ingest
 from prober import prober
 from reads import reads
 from start import start
+from statuses import statuses
 from table import Table
 from walls import walls
 
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "backlog": backlog,
     "files": files,
     "prober": prober,
+    "statuses": statuses,
 }
 
 
