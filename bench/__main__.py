@@ -12,6 +12,7 @@ from devstack.settings import StackSettings
 from devstack.stack import Stack
 from devstack.testing import open_folder
 from events import events
+from faults import faults
 from files import files
 from history import history
 from ingest import ingest
@@ -35,6 +36,7 @@ PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "files": files,
     "prober": prober,
     "statuses": statuses,
+    "faults": faults,
 }
 
 
