@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ import asyncpg
 import psutil
 import pytest
 from common.postgres.database import DatabaseAway, open_database
-from common.postgres.migrations import MigrationFailed, migrate
+from common.postgres.migrations import CHASSIS, MigrationFailed, migrate
 from devstack.authority import Authority
 from devstack.ports import free_ports
 from devstack.postgres import EmbeddedPostgres, PostgresOptions
@@ -23,7 +24,6 @@ from devstack.server_user import ServerUser, server_user
 from devstack.testing import open_folder
 from devstack.waiting import until
 
-MIGRATIONS = Path(__file__).parent / "events/migrations"
 HBA = "local all postgres trust\nlocal all all scram-sha-256\n"
 HBA_TLS = "local all postgres trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
 ODD = "ein/Wort:mit@allem?#%"
@@ -31,6 +31,16 @@ ODD = "ein/Wort:mit@allem?#%"
 WITH_TLS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 """The embedded build has no TLS; Debian's package postgresql has."""
 WITHOUT_TLS = not WITH_TLS
+
+
+@pytest.fixture
+def migrations(tmp_path: Path) -> Path:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "0001_create_parks.sql").write_text(
+        "-- migrate:up\nCREATE TABLE parks ();\n-- migrate:down\n"
+    )
+    return folder
 
 
 @dataclass
@@ -92,16 +102,18 @@ async def test_listening_reads_the_password_too(guarded: Guarded) -> None:
         await asyncio.wait_for(told.wait(), 10)
 
 
-async def test_migrations_take_the_owners_password_from_its_file(guarded: Guarded) -> None:
+async def test_migrations_take_the_owners_password_from_its_file(
+    guarded: Guarded, migrations: Path
+) -> None:
     await guarded.password("towers_owner", ODD)
     guarded.file.write_text(ODD)
     url = guarded.server.dbmate_url("towers", "towers_owner")
-    await asyncio.to_thread(migrate, url, MIGRATIONS, guarded.file)
+    await asyncio.to_thread(migrate, url, migrations, guarded.file)
     async with guarded.server.connect("towers") as connection:
-        assert await connection.fetchval("SELECT count(*) FROM chassis_migrations") > 0
+        assert await connection.fetchval("SELECT count(*) FROM parks") == 0
     guarded.file.write_text("wrong-word")
     with pytest.raises(MigrationFailed) as failed:
-        await asyncio.to_thread(migrate, url, MIGRATIONS, guarded.file)
+        await asyncio.to_thread(migrate, url, migrations, guarded.file)
     assert "password authentication failed" in str(failed.value)
     assert "wrong-word" not in str(failed.value)
 
@@ -110,7 +122,7 @@ def test_a_url_that_dbmate_cannot_read_is_told_without_its_password(tmp_path: Pa
     file = tmp_path / "password"
     file.write_text("hush")
     with pytest.raises(MigrationFailed) as failed:
-        migrate("postgres://owner@host:port/name", tmp_path, file)
+        migrate("postgres://owner@host:port/name", CHASSIS, file)
     assert "hush" not in str(failed.value)
 
 
@@ -118,8 +130,8 @@ async def test_the_password_is_no_word_of_dbmates_command(tmp_path: Path) -> Non
     """A server that never answers holds dbmate while its command is looked at."""
     file = tmp_path / "password"
     file.write_text("hush")
-    server = await asyncio.start_server(lambda _, __: None, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
     url = f"postgres://owner@127.0.0.1:{port}/name?sslmode=disable"
     words = f"migrate({url!r}, CHASSIS, Path({str(file)!r}))"
     process = await asyncio.create_subprocess_exec(
@@ -214,7 +226,7 @@ async def takes_password(folder: Path, port: int) -> bool:
 
 @pytest.mark.skipif(WITHOUT_TLS, reason="no PostgreSQL with TLS (Debian: postgresql)")
 async def test_a_database_is_reached_over_tls_and_must_be_the_one_that_was_named(
-    encrypted: Encrypted,
+    encrypted: Encrypted, migrations: Path
 ) -> None:
     password, authority = encrypted.folder / "password", encrypted.folder / "ca.crt"
     password.write_text(ODD)
@@ -225,7 +237,7 @@ async def test_a_database_is_reached_over_tls_and_must_be_the_one_that_was_named
     ):
         over_tls = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         assert await connection.fetchval(over_tls)
-    await asyncio.to_thread(migrate, encrypted.url("postgres", authority), MIGRATIONS, password)
+    await asyncio.to_thread(migrate, encrypted.url("postgres", authority), migrations, password)
 
     other = encrypted.folder / "other.crt"
     other.write_bytes(Authority().certificate)
@@ -237,5 +249,5 @@ async def test_a_database_is_reached_over_tls_and_must_be_the_one_that_was_named
         async with open_database(wrong, password_file=password) as database:
             assert not await database.is_there(), wrong
     with pytest.raises(MigrationFailed) as failed:
-        await asyncio.to_thread(migrate, encrypted.url("postgres", other), MIGRATIONS, password)
+        await asyncio.to_thread(migrate, encrypted.url("postgres", other), migrations, password)
     assert "certificate" in str(failed.value)

@@ -158,6 +158,29 @@ async def test_the_plain_port_serves_nothing_but_health(serving: Serving) -> Non
     assert failed.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
+async def test_a_worker_answers_probes_until_its_work_fails(tmp_path: Path) -> None:
+    probes, metrics = free_ports(2)
+    settings = {
+        "SMARTCITY_HEALTH_ADDRESS": f"127.0.0.1:{probes}",
+        "SMARTCITY_METRICS_ADDRESS": f"127.0.0.1:{metrics}",
+        "SMARTCITY_FOLDER": str(tmp_path),
+    }
+    program = str(Path(__file__).with_name("working.py"))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, program, env=os.environ | settings
+    )
+    worker = Serving(process, "", f"127.0.0.1:{probes}", "", tmp_path)
+    try:
+        assert await worker.comes_to("", STATES.SERVING)
+        assert await worker.probe("liveness") == STATES.SERVING
+        (tmp_path / "broken").touch()
+        assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 1
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
 def test_files_that_do_not_fit_together_change_nothing(
     authority: Authority, tmp_path: Path
 ) -> None:

@@ -131,7 +131,7 @@ class Bus:
             await client.connect(
                 [server.strip() for server in url.split(",")],
                 max_reconnect_attempts=NO_LIMIT,
-                reconnect_time_wait=RECONNECT_S,
+                reconnect_time_wait=RECONNECT_S,  # type: ignore[arg-type]  # it is slept for
                 reconnected_cb=self._came,
                 disconnected_cb=self._went,
                 error_cb=self._failed,
