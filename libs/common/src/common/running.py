@@ -12,6 +12,7 @@ from wsgiref.simple_server import WSGIServer
 import prometheus_client
 
 from common.caller import CALLER, SYSTEM
+from common.telemetry.certificate import show_certificate
 from common.telemetry.logs import logger
 
 Background = Callable[[], Coroutine[Any, Any, None]]
@@ -75,5 +76,6 @@ class MetricsServer:
 
 def start_metrics(address: str) -> MetricsServer:
     """Answer Prometheus at HOST:PORT."""
+    show_certificate()
     host, _, port = address.rpartition(":")
     return MetricsServer(*prometheus_client.start_http_server(int(port), host))
