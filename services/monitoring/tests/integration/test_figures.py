@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from common.events.subscription import CONSUMER_PENDING
+from common.telemetry.metrics import CONSUMER_PENDING
 from devstack.waiting import until
 from monitoring.domain.check import ScheduledCheck
 from monitoring.domain.partitions import partition_of

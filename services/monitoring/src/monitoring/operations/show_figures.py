@@ -61,8 +61,8 @@ async def show_figures(needs: Dependencies) -> None:
 async def show_ingest_lag(needs: Dependencies) -> None:
     """Ask the bus which measurements have waited longest for the writer of their partition."""
     await needs.bus.first_connection()
-    ages = {(str(p),): await _oldest_s(needs, p) for p in range(PARTITIONS)}
-    INGEST_AGE.replace(ages)
+    ages = [await _oldest_s(needs, partition) for partition in range(PARTITIONS)]
+    INGEST_AGE.replace({(str(partition),): age for partition, age in enumerate(ages)})
 
 
 async def _oldest_s(needs: Dependencies, partition: int) -> float:
