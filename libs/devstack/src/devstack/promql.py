@@ -1,4 +1,4 @@
-"""What the chart asks Prometheus: the queries of its dashboards and rules, and the metrics in them."""
+"""What the chart asks Prometheus: the queries of dashboards and rules, the metrics in them."""
 
 import json
 import re

@@ -1,6 +1,6 @@
 """The metrics of measurements on their way: accepted by the stream, then written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from nats.aio.msg import Msg
@@ -43,6 +43,12 @@ def show_ingest() -> None:
             counter.labels(str(partition))
     for reason in REASONS:
         REJECTED.labels(reason)
+
+
+def show_intake(regions: Iterable[str]) -> None:
+    """Show what these regions have sent from 0 on."""
+    for region in regions:
+        ACCEPTED.labels(region)
 
 
 def count_report(region: str, answer: ReportMeasurementsResponse) -> None:

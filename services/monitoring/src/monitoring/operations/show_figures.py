@@ -11,7 +11,7 @@ from prometheus_client import Gauge
 from monitoring.domain.partitions import PARTITIONS
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.incident_metrics import show_regions
-from monitoring.operations.ingest_metrics import show_ingest
+from monitoring.operations.ingest_metrics import show_ingest, show_intake
 from monitoring.operations.report_measurements import STREAM
 from monitoring.storage import figures
 
@@ -52,6 +52,7 @@ async def show_figures(needs: Dependencies) -> None:
         incidents = await figures.count_incidents(connection, regions)
         behind = await figures.roll_ups_behind(connection, now)
     show_regions(regions)
+    show_intake(regions)
     POINTS.replace(points)
     INCIDENTS.replace(incidents)
     ROLL_UP_HOURS.set(behind.hours)
