@@ -64,8 +64,15 @@ async def test_prometheus_scrapes_every_process_and_no_alert_fires(
             return len(up) == len(LISTENERS) and bool(calls)
 
         assert await until(all_are_up, within_s=30)
-        for name in metric_names():
-            assert await asked(client, f'{{__name__=~"{name}(_bucket)?"}}'), name
+
+        async def missing() -> list[str]:
+            wanted = {name: f'{{__name__=~"{name}(_bucket)?"}}' for name in metric_names()}
+            return [name for name, query in wanted.items() if not await asked(client, query)]
+
+        async def none_is_missing() -> bool:
+            return not await missing()
+
+        assert await until(none_is_missing, within_s=40), await missing()
         groups = (await client.get("/api/v1/rules")).json()["data"]["groups"]
         health = {rule["health"] for group in groups for rule in group["rules"]}
         assert health <= {"ok", "unknown"}
