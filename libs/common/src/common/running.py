@@ -13,6 +13,7 @@ import prometheus_client
 
 from common.caller import CALLER, SYSTEM
 from common.rpc.health import Health, answering
+from common.telemetry.certificate import show_certificate
 from common.telemetry.logs import logger
 
 Background = Callable[[], Coroutine[Any, Any, None]]
@@ -86,5 +87,6 @@ class MetricsServer:
 
 def start_metrics(address: str) -> MetricsServer:
     """Answer Prometheus at HOST:PORT."""
+    show_certificate()
     host, _, port = address.rpartition(":")
     return MetricsServer(*prometheus_client.start_http_server(int(port), host))

@@ -15,6 +15,7 @@ import httpx
 from devstack.ports import free_ports
 
 PROMETHEUS = shutil.which("prometheus")
+PROMTOOL = shutil.which("promtool")
 WITHOUT = PROMETHEUS is None and "CI" not in os.environ
 """Whether tests that need it are skipped; never where everything must run."""
 WHY = "no Prometheus (Debian: prometheus)"

@@ -22,6 +22,7 @@ from monitoring.operations.roll_up import run_roll_ups
 from monitoring.operations.run_incidents import run_incidents
 from monitoring.operations.run_notifier import run_notifier
 from monitoring.operations.run_writer import run_writer
+from monitoring.operations.show_figures import run_figures
 from monitoring.operations.turn_maintenance import run_maintenance
 from monitoring.settings import MonitoringSettings, OwnerSettings, ProberSettings
 
@@ -77,6 +78,7 @@ async def _serve(settings: MonitoringSettings) -> None:
                 partial(run_maintenance, needs),
                 partial(run_roll_ups, needs),
                 partial(run_notifier, needs),
+                partial(run_figures, needs),
             ],
         )
 

@@ -20,6 +20,7 @@ from common.errors import ServiceError
 from common.events import inbox
 from common.events.bus import Bus, BusAway
 from common.events.outbox import CHANNEL
+from common.events.storage import Storage
 from common.postgres.database import Connection, Database, Row
 from common.telemetry.logs import logger
 from common.telemetry.metrics import EVENTS_PUBLISHED, OUTBOX_AGE, OUTBOX_PENDING
@@ -148,7 +149,8 @@ class Relay:
 
     async def run(self) -> None:
         """Publish whenever a transaction wrote an event, and look every second by itself."""
-        await asyncio.gather(self._publish_always(), self._keep_house())
+        storage = Storage(self.database, self.bus)
+        await asyncio.gather(self._publish_always(), self._keep_house(), storage.watch())
 
     async def _publish_always(self) -> None:
         told = asyncio.Event()

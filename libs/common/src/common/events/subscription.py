@@ -70,7 +70,7 @@ class Subscription:
         try:
             while silent < SILENT_PULLS:
                 try:
-                    yield await pull.fetch(1, timeout=PULL_S)
+                    yield self._counted(await pull.fetch(1, timeout=PULL_S))
                     silent = 0
                 except TimeoutError:
                     silent = silent + 1 if await self._has_unseen(jetstream) else 0
@@ -78,11 +78,17 @@ class Subscription:
                 # One is waited for and passed on at once: a pull of many waits for all of them.
                 with suppress(TimeoutError):
                     while True:
-                        yield await pull.fetch(self.batch, timeout=DRAIN_S)
+                        yield self._counted(await pull.fetch(self.batch, timeout=DRAIN_S))
         finally:
             with suppress(nats.errors.Error, OSError):
                 await pull.unsubscribe()
         raise SubscriptionSilent(f"{self.durable} has unseen events and gets none")
+
+    def _counted(self, messages: list[Msg]) -> list[Msg]:
+        """Show what is behind the messages: who is never idle asks the server for nothing."""
+        if messages:
+            CONSUMER_PENDING.labels(self.durable).set(messages[-1].metadata.num_pending)
+        return messages
 
     async def _has_unseen(self, jetstream: JetStreamContext) -> bool:
         """Ask the server, which must answer, whether there is something that did not come."""

@@ -19,6 +19,7 @@ from monitoring.domain.casebook import Casebook, Place, failures, gone
 from monitoring.domain.incident import Incident
 from monitoring.domain.priority import score
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.incident_metrics import count_opened
 from monitoring.operations.publish import HISTORY, event_about
 from monitoring.storage import incident_queue, incidents, places
 
@@ -53,6 +54,7 @@ async def follow_outages(needs: Dependencies, region: str, at_most: int = POINTS
         await _store(connection, book)
         if numbers.last != first:
             await incidents.note_number(connection, region, numbers.last)
+    count_opened(book.changed())
     return len(looks)
 
 

@@ -18,6 +18,7 @@ from smartcity.monitoring.v1.measurement_pb2 import (
 
 from monitoring.domain.partitions import partition_of
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.ingest_metrics import count_report
 from monitoring.storage import points
 
 STREAM = "TELEMETRY"
@@ -51,7 +52,9 @@ async def report_measurements(
     wrong = {rejection.index for rejection in rejections}
     taken = [m for index, m in enumerate(request.measurements) if index not in wrong]
     await _publish(needs, request.parent, taken)
-    return ReportMeasurementsResponse(accepted_count=len(taken), rejections=rejections)
+    answer = ReportMeasurementsResponse(accepted_count=len(taken), rejections=rejections)
+    count_report(last_id(request.parent), answer)
+    return answer
 
 
 async def judge_measurements(

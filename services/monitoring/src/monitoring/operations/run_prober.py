@@ -31,6 +31,7 @@ from monitoring.operations.prober_metrics import (
     SKIPPED,
 )
 from monitoring.operations.report_outcomes import Reports, Seen
+from monitoring.operations.seen_certificates import SeenCertificates
 from monitoring.storage import probing
 from monitoring.storage.probing import Lease
 
@@ -76,6 +77,7 @@ class _Prober:
         self.changed = asyncio.Event()
         self.connectivity = Connectivity(options.anchors)
         self.reports = Reports(needs, self.connectivity)
+        self._certificates = SeenCertificates()
         self._needs = needs
         self._options = options
         self._prober_id: UUID = uuid4()
@@ -123,6 +125,7 @@ class _Prober:
         self._agenda.replace(map(self._with_port, read), self._now_ms())
         self._new_agenda.set()
         SCHEDULED.set(len(read))
+        self._certificates.keep(read)
 
     def _with_port(self, check: ScheduledCheck) -> ScheduledCheck:
         target = check.target
@@ -160,6 +163,7 @@ class _Prober:
             self._agenda.end(due)
         if outcome.measured:
             DONE.labels(kind, "silent" if outcome.silent else "answered").inc()
+            self._certificates.note(due.item, outcome.certificate_expiry)
             self.reports.take(Seen(due, outcome, begin))
         else:
             DONE.labels(kind, "unmeasured").inc()

@@ -18,6 +18,7 @@ from smartcity.monitoring.v1.measurement_pb2 import Measurement, ReportMeasureme
 
 from monitoring.domain.partitions import PARTITIONS
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.ingest_metrics import count_written
 from monitoring.operations.report_measurements import STREAM
 from monitoring.operations.write_measurements import expire_statuses, write_measurements
 from monitoring.storage import measurements as rows
@@ -124,7 +125,8 @@ async def _take(needs: Dependencies, partition: int, name: str, messages: Sequen
             measurements += ReportMeasurementsRequest.FromString(message.data).measurements
         except DecodeError as error:
             await bury(needs.bus, name, message, str(error), 1)
-    await write_measurements(needs, partition, measurements)
+    new = await write_measurements(needs, partition, measurements)
+    count_written(partition, len(measurements), new, messages)
     for message in messages:
         await _tell(message)
 

@@ -1,0 +1,1 @@
+"""The Grafana dashboards of the chart, made of the tables beside this file."""
