@@ -2,7 +2,8 @@
 
 The order is what makes them agree. What a consumer acknowledged before the streams were read, it
 has committed before the databases are; what it commits later comes again, and its inbox knows it.
-What the databases tell and the streams lack is published again: relays see that a stream was set back.
+What the databases tell and the streams lack is published again: relays see that a stream was set
+back.
 """
 
 import json
