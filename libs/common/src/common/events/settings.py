@@ -1,5 +1,8 @@
 """What the operator's tool takes from the environment."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from common.settings import ServiceSettings
 
 
@@ -8,7 +11,7 @@ class OperatorSettings(ServiceSettings):
 
     database_url: str = ""
     """`postgresql://inventory@host/inventory`: the one outbox to show, where there is one."""
-    outboxes: dict[str, str] = {}
+    outboxes: Mapping[str, str] = MappingProxyType({})
     """JSON: the service's name to its database's address, for all that have an outbox."""
 
     def databases(self) -> dict[str, str]:
