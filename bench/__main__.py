@@ -18,6 +18,7 @@ from ingest import ingest
 from prober import prober
 from reads import reads
 from start import start
+from storage import storage
 from table import Table
 from walls import walls
 
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "ingest": ingest,
     "history": history,
     "backlog": backlog,
+    "storage": storage,
     "files": files,
     "prober": prober,
 }
