@@ -163,6 +163,7 @@ async def test_a_backup_beside_writers_is_restored_without_loss_or_doubles(
         incident = await break_line(api, down)
         await bury_one(stack)
         seen = await what_is_seen(api, down, incident)
+        assert seen[0]["contact"]["phone"].endswith("987")  # opened with its key, then masked
         writing = [asyncio.create_task(writers.write_points(api))]
         writing.append(asyncio.create_task(writers.write_measurements(api)))
 
