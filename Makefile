@@ -61,6 +61,16 @@ events: $(INSTALLED) ## Look at events of the running platform (ARGS="tail", "la
 outage: $(INSTALLED) ## Break demo lines (POINT=DES-64.01.06.2012 or DISTRICT=64.01.06, MINUTES=10; ARGS=list, ARGS=end)
 	@exec $(STACK) outage $(ARGS) $(if $(POINT),--point '$(POINT)') $(if $(DISTRICT),--district '$(DISTRICT)') $(if $(MINUTES),--minutes '$(MINUTES)')
 
+.PHONY: backup
+backup: $(INSTALLED) ## Back up the platform, running or stopped, and its keys beside it (TO=<new folder> DATA=.local/stack)
+	@test -n "$(TO)" || { echo "say where to: make backup TO=/backups/2026-11-26"; exit 1; }
+	@exec $(STACK) backup '$(TO)'
+
+.PHONY: restore
+restore: $(INSTALLED) ## Make a fresh state folder from a backup (FROM=<folder> DATA=<new folder> KEYS=<file>; ARGS=--look: only check it)
+	@test -n "$(FROM)" || { echo "say what to restore: make restore FROM=/backups/2026-11-26 DATA=<new folder>"; exit 1; }
+	@exec $(STACK) restore $(if $(KEYS),--keys '$(KEYS)') $(ARGS) '$(FROM)'
+
 .PHONY: clean
 clean: $(INSTALLED) ## Delete the platform's state: databases, streams, keys, logs (DATA=.local/stack)
 	@$(STACK) clean

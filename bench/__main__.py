@@ -20,6 +20,7 @@ from prober import prober
 from reads import reads
 from start import start
 from statuses import statuses
+from storage import storage
 from table import Table
 from walls import walls
 
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "ingest": ingest,
     "history": history,
     "backlog": backlog,
+    "storage": storage,
     "files": files,
     "prober": prober,
     "statuses": statuses,

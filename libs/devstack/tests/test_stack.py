@@ -15,6 +15,14 @@ from devstack.waiting import until
 UP = ("-m", "devstack")
 
 
+async def test_the_lag_of_every_service_s_outbox_is_shown(stack: Stack, outside: Outsiders) -> None:
+    tool = await outside("-m", "devstack", "events", "lag", state_folder=stack.state.path)
+    assert await tool.end() == 0
+    said = "".join(tool.lines)
+    assert "outbox of inventory" in said
+    assert "outbox of monitoring" in said
+
+
 async def test_it_becomes_ready_and_stops_in_order(folder: Path, outside: Outsiders) -> None:
     run = await outside(*UP, port=0, state_folder=folder, data_folder="none")
     await run.line("ready: http://127.0.0.1:")

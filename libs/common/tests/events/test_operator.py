@@ -14,12 +14,12 @@ from devstack.waiting import until
 NAME = "regions/64.01/points/P-0"
 
 
-async def tool(town: Any, *words: str) -> tuple[int, str]:
+async def tool(town: Any, *words: str, **settings: str) -> tuple[int, str]:
     """Run the tool to its end; return its exit code and all that it said."""
     told = {"SMARTCITY_NATS_URL": town.nats.url, "SMARTCITY_DATABASE_URL": town.database_url}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "common.events", *words),
-        env=os.environ | told | {"COLUMNS": "200"},
+        env=os.environ | told | {"COLUMNS": "200"} | settings,
         stdout=PIPE,
         stderr=PIPE,
     )
@@ -47,6 +47,17 @@ async def test_the_lag_of_the_outbox_and_of_consumers_is_shown(town: Any) -> Non
     assert code == 0
     (line,) = [line for line in said.splitlines() if "outbox" in line]
     assert line.split("│")[2].strip() == "7"
+
+
+async def test_the_lag_of_every_named_outbox_is_shown(town: Any) -> None:
+    await town.write(town.events_about(7, 1))
+    named = json.dumps({"inventory": town.database_url, "monitoring": town.database_url})
+    _, said = await tool(town, "lag", SMARTCITY_OUTBOXES=named, SMARTCITY_DATABASE_URL="")
+    rows = [line.split("│")[1:3] for line in said.splitlines() if "outbox" in line]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["outbox of inventory", "7"],
+        ["outbox of monitoring", "7"],
+    ]
 
 
 async def test_a_dead_letter_is_found_looked_at_and_sent_again(town: Any) -> None:

@@ -45,6 +45,8 @@ async def _run(arguments: argparse.Namespace, settings: StackSettings) -> int:
             return await commands.events(settings, arguments.words)
         case "outage":
             outage(StateFolder(settings.state_folder), _asked(arguments))
+        case "backup" | "restore":
+            await _keep(arguments, settings)
         case "clean":
             await commands.clean(settings)
         case _:
@@ -52,8 +54,20 @@ async def _run(arguments: argparse.Namespace, settings: StackSettings) -> int:
     return 0
 
 
+async def _keep(arguments: argparse.Namespace, settings: StackSettings) -> None:
+    if arguments.command == "backup":
+        await commands.backup(settings, arguments.to)
+    else:
+        look = bool(arguments.look)
+        await commands.restore(settings, arguments.backup, arguments.keys, look=look)
+
+
 def _asked(arguments: argparse.Namespace) -> Asked:
     return Asked(arguments.action, arguments.point, arguments.district, arguments.minutes)
+
+
+def _path(text: str) -> Path:
+    return Path(text).absolute()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--with-parent", action="store_true", help="stop when the parent dies")
     named = parser.add_subparsers(
-        dest="command", metavar="up|load|verify|reseal|tell|token|events|outage|clean"
+        dest="command",
+        metavar="up|load|verify|reseal|tell|token|events|outage|backup|restore|clean",
     )
     named.add_parser("up", help="start everything (the default)")
     loading = named.add_parser("load", help="load a folder of data into the running stack")
@@ -82,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
     breaking.add_argument("--point", default="", help="its id, such as DES-64.01.06.2012")
     breaking.add_argument("--district", default="", help="its code or name, such as 64.01.06")
     breaking.add_argument("--minutes", default="", help="0.1 to 1440; 10 when it is not said")
+    saving = named.add_parser("backup", help="back up the platform, running or stopped")
+    saving.add_argument("to", type=_path, help="a new folder; its keys go to <folder>.keys.json")
+    making = named.add_parser("restore", help="make a fresh state folder from a backup")
+    making.add_argument("backup", type=_path)
+    making.add_argument("--keys", type=_path, help="where its keys are, unless beside it")
+    making.add_argument("--look", action="store_true", help="check it and say what it holds")
     named.add_parser("clean", help="delete the state folder; refused while a stack uses it")
     return parser
 

@@ -1,4 +1,4 @@
-"""The commands of `python -m devstack`: up, load, verify, reseal, token, events, clean."""
+"""The commands of `python -m devstack`, but for `outage`."""
 
 import asyncio
 import json
@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from devstack.backup.restoring import restore as restore_into
+from devstack.backup.restoring import show
+from devstack.backup.taking import take
 from devstack.errors import StackRunning, TokenRefused
 from devstack.network.addresses import BLOCK
 from devstack.network.sites import laid_mark
@@ -128,6 +131,27 @@ async def token(settings: StackSettings, grant: str) -> None:
     if not issuer.startswith("http"):
         raise TokenRefused(f"no token from here: {issuer}")
     say(await fetch_token(issuer, state.secrets, [grant]))
+
+
+async def backup(settings: StackSettings, to: Path) -> None:
+    """Back up the platform of the state folder, running or stopped.
+
+    Raises:
+        BackupRefused: There is none, or the folder is taken.
+    """
+    await take(StateFolder(settings.state_folder), to)
+
+
+async def restore(settings: StackSettings, backup: Path, keys: Path | None, *, look: bool) -> None:
+    """Make the state folder from a backup, or only look what is in it.
+
+    Raises:
+        BackupRefused: It is not whole or not for this release, or the state folder holds something.
+    """
+    if look:
+        show(backup)
+    else:
+        await restore_into(backup, keys, StateFolder(settings.state_folder))
 
 
 async def clean(settings: StackSettings) -> None:

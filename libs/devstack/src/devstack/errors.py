@@ -51,3 +51,7 @@ class OutageRefused(StackError):
 
 class SeedRefused(StackError):
     """The platform did not take what a new stack begins with."""
+
+
+class BackupRefused(StackError):
+    """The backup cannot be made there, or is not what can be restored."""

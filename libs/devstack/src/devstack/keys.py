@@ -21,7 +21,7 @@ def make_contact_keys(folder: Path) -> None:
             base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
             secrets.token_hex(4),
         )
-        _write_private(path, json.dumps({"active": key_id, "keys": {key_id: key}}))
+        write_private(path, json.dumps({"active": key_id, "keys": {key_id: key}}))
 
 
 def contact_keys_file(folder: Path) -> Path:
@@ -47,7 +47,7 @@ def signing_key(folder: Path) -> ECKey:
     path = folder / "issuer_key.json"
     if not path.exists():
         key = ECKey.generate_key("P-256", {"kid": secrets.token_hex(8), "use": "sig"})
-        _write_private(path, json.dumps(key.as_dict(private=True)))
+        write_private(path, json.dumps(key.as_dict(private=True)))
     return ECKey.import_key(json.loads(path.read_text()))
 
 
@@ -55,12 +55,13 @@ def client_secret(folder: Path) -> str:
     """Return the secret of this machine's programs at the local issuer; make it when it is new."""
     path = folder / "issuer_client_secret"
     if not path.exists():
-        _write_private(path, secrets.token_urlsafe(KEY_BYTES))
+        write_private(path, secrets.token_urlsafe(KEY_BYTES))
     return path.read_text()
 
 
-def _write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def write_private(path: Path, text: str, *, folder_mode: int = 0o700) -> None:
+    """Write a file that only we may read; it is whole under its name, or not there."""
+    path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

