@@ -24,6 +24,14 @@ $(INSTALLED):
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 
+# What the images install, kept so that the tests can install it offline.
+WHEELS := $(VENV)/wheels-$(shell cksum < requirements/run.lock | cut -d' ' -f1)
+
+$(WHEELS): $(INSTALLED)
+	@rm -rf $(VENV)/wheels-*
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-build-isolation --only-binary :all: --no-binary nkeys -r requirements/run.lock -d $@.part
+	@mv $@.part $@
+
 .PHONY: install
 install: $(INSTALLED) ## Install everything into .venv (the other targets do it by themselves)
 
@@ -68,7 +76,7 @@ clean: $(INSTALLED) ## Delete the platform's state: databases, streams, keys, lo
 	@$(STACK) clean
 
 .PHONY: test
-test: lint ## Run everything that CI runs: lint, then every test (ARGS="-k import" to choose, WORKERS=2)
+test: lint $(WHEELS) ## Run everything that CI runs: lint, then every test (ARGS="-k import" to choose, WORKERS=2)
 	@$(BIN)/python -m pytest -q -n $(or $(WORKERS),2) --dist loadfile $(ARGS)
 
 .PHONY: lint
@@ -86,6 +94,21 @@ format: $(INSTALLED) ## Set the code's form, and mend what ruff can mend
 .PHONY: bench
 bench: $(INSTALLED) ## Measure speed and memory beside their baselines, and print the tables
 	@$(BIN)/python bench
+
+# The version and commit that the images are labelled with, and the address of the source.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+SOURCE ?= $(shell git config --get remote.origin.url)
+
+.PHONY: images
+images: ## Build the images smartcity-services and smartcity-gateway (VERSION=0.1.0 SOURCE=https://...)
+	@command -v docker >/dev/null || { echo "make images needs docker: docker/README.md"; exit 1; }
+	@for image in services gateway; do docker build --file docker/Dockerfile --target $$image --tag "smartcity-$$image:$(VERSION)" --build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" --build-arg SOURCE="$(SOURCE)" . || exit 1; done
+
+.PHONY: sbom
+sbom: $(INSTALLED) ## Write what the images install as a CycloneDX bill of materials, .local/sbom.cdx.json
+	@mkdir -p .local
+	@$(BIN)/cyclonedx-py requirements --output-reproducible --output-format JSON --output-file .local/sbom.cdx.json requirements/run.lock
+	@echo .local/sbom.cdx.json
 
 .PHONY: hooks
 hooks: $(INSTALLED) ## Let git check each commit as CI does (pre-commit)
