@@ -189,15 +189,12 @@ def test_the_realm_grants_every_role_in_the_claim_that_is_read(compose: dict[str
     grants = {str(grant) for grant in grants_from(named)}
     assert grants == set(named)
     assert {name.partition("/")[2] for name in named} == set(known) - {"agent"}
-    mappers = {
-        mapper["name"]: mapper["config"] for mapper in realm["clients"][1]["protocolMappers"]
-    }
     identity = compose["x-identity"]
-    assert (
-        mappers["grants"]["claim.name"]
-        == InventorySettings.model_fields["oidc_groups_claim"].default
-    )
-    assert mappers["audience"]["included.client.audience"] == identity["SMARTCITY_OIDC_AUDIENCE"]
+    claim = InventorySettings.model_fields["oidc_groups_claim"].default
+    for client in realm["clients"][1:]:
+        mappers = {mapper["name"]: mapper["config"] for mapper in client["protocolMappers"]}
+        assert mappers["grants"]["claim.name"] == claim
+        assert mappers["audience"]["included.client.audience"] == identity["SMARTCITY_OIDC_AUDIENCE"]
     assert identity["SMARTCITY_OIDC_ISSUER"].endswith(f"/realms/{realm['realm']}")
 
 

@@ -114,6 +114,8 @@ async def test_the_platform_runs_from_its_images(
     )
     for once in ("inventory-migrate", "monitoring-migrate", "streams"):
         await services.output_of("-m", *words[once], env=settings_of(once))
+    load = ("load", "--region", "64.01", "--first", str(services.folder / "data/paser"))
+    await services.output_of("-m", "inventory", *load, env=settings_of("inventory-migrate"))
     ports = [f"127.0.0.1:{port}" for port in free_ports(9)]
     for name, grpc_address, metrics in zip(SERVICES, ports[:2], ports[2:4], strict=True):
         listening = {"SMARTCITY_GRPC_ADDRESS": grpc_address, "SMARTCITY_METRICS_ADDRESS": metrics}
