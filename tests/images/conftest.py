@@ -7,7 +7,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,26 +99,35 @@ def base() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def images(context: Path, base: Path, wheels: Path) -> Iterator[dict[str, Image]]:
     """Give both images by name, made by the steps of docker/Dockerfile's stages."""
-    folders = {name: open_folder(f"smartcity-{name}-") for name in ("services", "gateway")}
-    dependencies = open_folder("smartcity-dependencies-")
-    settings = {
-        "PYTHON": str(base / "bin/python3"),
-        "PIP_PYTHON": sys.executable,
-        "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": str(wheels),
-    }
-    told = os.environ | settings
-    call(context / "docker/install", "dependencies", dependencies, env=told)
-    for name, folder in folders.items():
-        call("cp", "--archive", "--link", dependencies / "venv", folder)
-        for part in ("libs", "services", "data")[: 3 if name == "services" else 2]:
-            shutil.copytree(context / part, folder / part)
-        call(context / "docker/install", name, folder, env=told)
-        call("chmod", "--recursive", "a-w", folder)
-    yield {name: Image(folder, base) for name, folder in folders.items()}
-    for folder in (dependencies, *folders.values()):
-        call("chmod", "--recursive", "u+w", folder)
-        shutil.rmtree(folder)
+    with room("services", "gateway", "dependencies") as (services, gateway, dependencies):
+        folders = {"services": services, "gateway": gateway}
+        settings = {
+            "PYTHON": str(base / "bin/python3"),
+            "PIP_PYTHON": sys.executable,
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(wheels),
+        }
+        told = os.environ | settings
+        call(context / "docker/install", "dependencies", dependencies, env=told)
+        for name, folder in folders.items():
+            call("cp", "--archive", "--link", dependencies / "venv", folder)
+            for part in ("libs", "services", "data")[: 3 if name == "services" else 2]:
+                shutil.copytree(context / part, folder / part)
+            call(context / "docker/install", name, folder, env=told)
+            call("chmod", "--recursive", "a-w", folder)
+        yield {name: Image(folder, base) for name, folder in folders.items()}
+
+
+@contextmanager
+def room(*names: str) -> Iterator[list[Path]]:
+    """Make folders, and take them away with all that is in them, read-only or not."""
+    folders = [open_folder(f"smartcity-{name}-") for name in names]
+    try:
+        yield folders
+    finally:
+        for folder in folders:
+            call("chmod", "--recursive", "u+w", folder)
+            shutil.rmtree(folder)
 
 
 def call(*words: str | Path, env: Mapping[str, str] | None = None) -> str:

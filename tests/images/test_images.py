@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 SERVICES = ("inventory", "monitoring")
 NOT_FOR_IMAGES = {"libs/agent": "it runs at sites", "libs/devstack": "it is for development"}
 CONTEXT = ("LICENSE", "docker/install", "requirements/run.lock", "data/")
+# Whichever comes first builds the images.
+pytestmark = pytest.mark.timeout(600)
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 def refuse(name): raise
@@ -104,7 +106,6 @@ def settings_of(
     return settings
 
 
-@pytest.mark.timeout(300)
 async def test_the_platform_runs_from_its_images(
     images: Any, compose: dict[str, Any], settings_of: Any, running: list[Any], writable: Path
 ) -> None:
