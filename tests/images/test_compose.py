@@ -194,7 +194,8 @@ def test_the_realm_grants_every_role_in_the_claim_that_is_read(compose: dict[str
     for client in realm["clients"][1:]:
         mappers = {mapper["name"]: mapper["config"] for mapper in client["protocolMappers"]}
         assert mappers["grants"]["claim.name"] == claim
-        assert mappers["audience"]["included.client.audience"] == identity["SMARTCITY_OIDC_AUDIENCE"]
+        audience = mappers["audience"]["included.client.audience"]
+        assert audience == identity["SMARTCITY_OIDC_AUDIENCE"]
     assert identity["SMARTCITY_OIDC_ISSUER"].endswith(f"/realms/{realm['realm']}")
 
 

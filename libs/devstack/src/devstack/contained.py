@@ -1,6 +1,7 @@
 """A process as a container holds it: a user of no name, a read-only root, no program but its own.
 
-That needs Linux and root. Without, it runs as we do, and only the modes of its tree protect that.
+That needs Linux and root with the right to mount. With root alone it has the user, and without
+root it runs as we do: then only the modes of its tree protect that.
 """
 
 import os
@@ -46,8 +47,23 @@ async def start_contained(
     `tools` is a folder of ours that its user can enter; what hides the machine's programs takes
     one along there. Standard output and standard error come as one pipe.
     """
-    words = _confined(command, tools, writable) if can_confine() else tuple(command)
-    return await create_subprocess_exec(*words, env=dict(env), stdout=PIPE, stderr=STDOUT)
+    is_root = os.geteuid() == 0
+    for folder in writable if is_root else ():
+        os.chown(folder, USER, USER)
+    if can_confine():
+        words = _confined(command, tools, writable)
+        return await create_subprocess_exec(*words, env=dict(env), stdout=PIPE, stderr=STDOUT)
+    user = USER if is_root else None
+    others = () if is_root else None
+    return await create_subprocess_exec(
+        *command,
+        env=dict(env),
+        stdout=PIPE,
+        stderr=STDOUT,
+        user=user,
+        group=user,
+        extra_groups=others,
+    )
 
 
 @cache
@@ -63,8 +79,6 @@ def _confined(command: Sequence[str], tools: Path, writable: Sequence[Path]) -> 
     setpriv = tools / "setpriv"
     if not setpriv.exists():
         shutil.copy(_found("setpriv"), setpriv)
-    for folder in writable:
-        os.chown(folder, USER, USER)
     places = (str(folder) for folder in writable)
     confine = (_found("sh"), "-c", CONFINE, "confine", _found("mount"), str(setpriv))
     return (*_unshare(), *confine, *places, "--", *command)
