@@ -3,10 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CHECKED := libs services bench tests conftest.py
+CHECKED := libs services bench requirements tests conftest.py
 PACKAGES := libs/protos libs/common libs/probes libs/agent libs/devstack services/inventory services/monitoring services/gateway
 # The environment is made anew when a lock or a package's own file changes.
-INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.lock $(PACKAGES:%=%/pyproject.toml) | cksum | cut -d' ' -f1)
+INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.lock requirements/carriers.lock $(PACKAGES:%=%/pyproject.toml) | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
 
@@ -18,9 +18,19 @@ $(INSTALLED):
 	@echo "installing into $(VENV) (once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 cannot make a virtual environment: install its venv module (Debian: python3-venv)"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/carriers.lock
+	@$(BIN)/python requirements/unpack.py
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index $(PACKAGES:%=-e %)
 	@rm -f $(VENV)/.installed-*
 	@touch $@
+
+# What the images install, kept so that the tests can install it offline.
+WHEELS := $(VENV)/wheels-$(shell cksum < requirements/run.lock | cut -d' ' -f1)
+
+$(WHEELS): $(INSTALLED)
+	@rm -rf $(VENV)/wheels-*
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-build-isolation --only-binary :all: --no-binary nkeys -r requirements/run.lock -d $@.part
+	@mv $@.part $@
 
 .PHONY: install
 install: $(INSTALLED) ## Install everything into .venv (the other targets do it by themselves)
@@ -76,7 +86,7 @@ clean: $(INSTALLED) ## Delete the platform's state: databases, streams, keys, lo
 	@$(STACK) clean
 
 .PHONY: test
-test: lint ## Run everything that CI runs: lint, then every test (ARGS="-k import" to choose, WORKERS=2)
+test: lint $(WHEELS) ## Run everything that CI runs: lint, then every test (ARGS="-k import" to choose, WORKERS=2)
 	@$(BIN)/python -m pytest -q -n $(or $(WORKERS),2) --dist loadfile $(ARGS)
 
 .PHONY: lint
@@ -95,6 +105,21 @@ format: $(INSTALLED) ## Set the code's form, and mend what ruff can mend
 bench: $(INSTALLED) ## Measure speed and memory beside their baselines, and print the tables
 	@$(BIN)/python bench
 
+# The version and commit that the images are labelled with, and the address of the source.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+SOURCE ?= $(shell git config --get remote.origin.url)
+
+.PHONY: images
+images: ## Build the images smartcity-services and smartcity-gateway (VERSION=0.1.0 SOURCE=https://...)
+	@command -v docker >/dev/null || { echo "make images needs docker: docker/README.md"; exit 1; }
+	@for image in services gateway; do docker build --file docker/Dockerfile --target $$image --tag "smartcity-$$image:$(VERSION)" --build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" --build-arg SOURCE="$(SOURCE)" . || exit 1; done
+
+.PHONY: sbom
+sbom: $(INSTALLED) ## Write what the images install as a CycloneDX bill of materials, .local/sbom.cdx.json
+	@mkdir -p .local
+	@$(BIN)/cyclonedx-py requirements --output-reproducible --output-format JSON --output-file .local/sbom.cdx.json requirements/run.lock
+	@echo .local/sbom.cdx.json
+
 .PHONY: hooks
 hooks: $(INSTALLED) ## Let git check each commit as CI does (pre-commit)
 	@$(BIN)/pre-commit install
@@ -109,4 +134,4 @@ release-protos: $(INSTALLED) ## Make today's protos the release that later ones 
 
 .PHONY: lock
 lock: $(INSTALLED) ## Choose the newest versions of the dependencies and lock them with hashes
-	@for set in run dev; do (cd requirements && ../$(BIN)/uv pip compile --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet $$set.in -o $$set.lock); done
+	@cd requirements && lock() { ../$(BIN)/uv pip compile --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet $$1.in -o $$1.lock $$2; } && lock run && lock dev && lock carriers --no-deps
