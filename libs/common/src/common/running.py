@@ -13,7 +13,6 @@ import prometheus_client
 
 from common.caller import CALLER, SYSTEM
 from common.rpc.health import Health, answering
-from common.telemetry.certificate import show_certificate
 from common.telemetry.logs import logger
 
 Background = Callable[[], Coroutine[Any, Any, None]]
@@ -87,6 +86,5 @@ class MetricsServer:
 
 def start_metrics(address: str) -> MetricsServer:
     """Answer Prometheus at HOST:PORT."""
-    show_certificate()
     host, _, port = address.rpartition(":")
     return MetricsServer(*prometheus_client.start_http_server(int(port), host))

@@ -5,7 +5,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from common.telemetry.certificate import NAME, CertificateExpiry, show_certificate
 from common.telemetry.refresh import keep_fresh
 from cryptography import x509
@@ -42,14 +41,11 @@ async def test_the_end_of_the_own_certificate_shows_and_follows_its_renewal(tmp_
     assert registry.get_sample_value(NAME) is None
 
 
-async def test_a_certificate_shows_only_where_the_setting_names_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_certificate_shows_only_where_there_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "tls.crt").write_bytes(certificate(END))
-    show_certificate()
+    show_certificate(None)
     assert REGISTRY.get_sample_value(NAME) is None
-    monkeypatch.setenv("SMARTCITY_TLS_FOLDER", str(tmp_path))
-    show_certificate()
+    show_certificate(tmp_path)
     assert REGISTRY.get_sample_value(NAME) == END.timestamp()
     (tmp_path / "tls.crt").unlink()  # the registry of the process is left showing nothing
 

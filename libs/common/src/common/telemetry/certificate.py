@@ -7,20 +7,9 @@ from cryptography import x509
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-PREFIX = "SMARTCITY_"
 CERTIFICATE = "tls.crt"
 NAME = "smartcity_certificate_expiry_seconds"
-
-
-class TlsFolder(BaseSettings):
-    """Where Kubernetes mounts a certificate, if it does."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
-
-    tls_folder: Path | None = None
-    """Holds tls.crt, tls.key and ca.crt, as cert-manager writes them."""
 
 
 class CertificateExpiry(Collector):
@@ -51,8 +40,7 @@ class CertificateExpiry(Collector):
         return GaugeMetricFamily(NAME, "When this process's certificate ends, in unix time.")
 
 
-def show_certificate() -> None:
-    """Show when the certificate ends of a process that has one."""
-    folder = TlsFolder().tls_folder
+def show_certificate(folder: Path | None) -> None:
+    """Show when the certificate in the folder ends, for a process that has one."""
     if folder is not None:
         REGISTRY.register(CertificateExpiry(folder))
