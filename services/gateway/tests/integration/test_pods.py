@@ -10,7 +10,7 @@ import dns.message
 import dns.rrset
 import pytest
 from devstack.authority import Authority
-from devstack.ports import is_free
+from devstack.ports import free_ports, is_free
 from devstack.waiting import until
 from gateway.bootstrap import bootstrap
 from gateway.contract import load_contract
@@ -69,8 +69,7 @@ def told_by(port: int, settings: GatewaySettings) -> dict[str, Any]:
 
 def port_of_all() -> int:
     """Return a port that is free at every pod's address."""
-    ports = range(20500, 32000, 7)
-    return next(port for port in ports if all(is_free(pod, port) for pod in PODS))
+    return next(port for port in free_ports(20) if all(is_free(pod, port) for pod in PODS))
 
 
 def holds(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
