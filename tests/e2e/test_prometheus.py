@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from common.telemetry.certificate import NAME as CERTIFICATE
 from devstack.prometheus import PROMTOOL, WHY, WITHOUT, asked, running_prometheus
 from devstack.promql import dashboard_queries, metrics_in, rules
 from devstack.stack import Stack
@@ -24,7 +23,7 @@ OTHERS = {
 }
 """The metrics of others than our processes, by how their names begin."""
 NOT_HERE = {
-    "smartcity_certificate_expiry_seconds": "the local processes have no certificate",
+    "smartcity_certificate_end_timestamp_seconds": "the local processes have no certificate",
     "smartcity_probed_certificate_expiry_seconds": "no point has an HTTP check",
     "smartcity_stream_limit_bytes": "the local streams have no limit",
     "smartcity_bus_limit_bytes": "the same",
@@ -118,7 +117,7 @@ async def test_dashboards_and_alerts_name_only_metrics_that_somebody_exports(
     wanted = {"up"}.union(*(metrics_in(rule["expr"]) for rule in every))
     wanted |= {name for query in dashboard_queries(DASHBOARDS) for name in metrics_in(query)}
     recorded = {rule["record"] for rule in every if "record" in rule}
-    elsewhere = {"up", CERTIFICATE}  # Prometheus' own; of processes that have a certificate
+    elsewhere = {"up"}  # Prometheus' own
     ours = {name for name in wanted - recorded - elsewhere if not name.startswith(tuple(OTHERS))}
     async with running_prometheus(config(stack), tmp_path) as client:
 

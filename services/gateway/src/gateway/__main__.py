@@ -5,7 +5,6 @@ import signal
 import sys
 
 from common.settings import load
-from common.telemetry.certificate import show_certificate
 from common.telemetry.logs import configure_logs, logger
 
 from gateway.bootstrap import bootstrap
@@ -27,7 +26,6 @@ async def run(settings: GatewaySettings) -> int:
     them, so that it never misses what it asks.
     """
     stopping = _stop_signal()
-    show_certificate(settings.tls_folder)
     contract = load_contract(settings.upstreams)
     routes = Routes(contract)
     envoy = Envoy(settings)

@@ -19,7 +19,6 @@ from common.rpc.interceptor import CallInterceptor, Checks
 from common.rpc.tls import server_credentials
 from common.running import Background, cancelled, first_end, start_metrics, stop_signal
 from common.settings import PREFIX, ServiceSettings, production_signs, refuse
-from common.telemetry.certificate import show_certificate
 from common.telemetry.logs import logger
 from common.telemetry.traces import export_traces
 
@@ -73,7 +72,6 @@ async def serve(
     told.add_to(server)
     _add_port(server, settings)
     metrics = start_metrics(settings.metrics_address)
-    show_certificate(settings.tls_folder)
     async with answering(told, settings.health_address):
         await server.start()
         # What was imported stays: a collection that walks it all takes longer than most calls.
