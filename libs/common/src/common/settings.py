@@ -102,6 +102,8 @@ class ServiceSettings(BusSettings):
     """`off` lets everybody call everything: for measurements; refused in a cluster."""
     oidc_issuer: IssuerUrl = ""
     """The OpenID Connect issuer whose tokens callers must bring."""
+    oidc_ca_file: AuthorityFile | None = None
+    """The authority (PEM) of the issuer's certificate, when it is none that the system knows."""
     oidc_audience: Annotated[str, Field(min_length=1)] = "smartcity"
     oidc_groups_claim: str = "groups"
     """The claim that holds the grants, as `64.01/operator`."""

@@ -6,15 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from devstack.authority import Authority
 
 
-@pytest.fixture
-def issuer() -> Iterator[Any]:
+def opened(tls_folder: Path | None = None) -> Any:
     spec = importlib.util.spec_from_file_location("issuer", Path(__file__).with_name("issuer.py"))
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    made = module.Issuer()
+    return module.Issuer(tls_folder)
+
+
+@pytest.fixture
+def issuer() -> Iterator[Any]:
+    made = opened()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tls_issuer(tmp_path: Path) -> Iterator[Any]:
+    """One whose certificate the authority in `tmp_path / "ca.crt"` has signed."""
+    made = opened(Authority("the regency").issue(tmp_path))
     yield made
     made.close()

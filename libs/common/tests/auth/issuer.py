@@ -4,9 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -19,13 +21,17 @@ AUDIENCE = "smartcity"
 class Issuer:
     """Serves Discovery and its keys on a port of its own; counts how often they are fetched."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls_folder: Path | None = None) -> None:
         self.rsa = RSAKey.generate_key(2048, {"kid": "rsa-1", "use": "sig"})
         self.ec = ECKey.generate_key("P-256", {"kid": "ec-1", "use": "sig"})
         self.published: list[Any] = [self.rsa, self.ec]
         self.fetches = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"http{'s' if tls_folder else ''}://127.0.0.1:{self._server.server_port}"
+        if tls_folder:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls_folder / "tls.crt", tls_folder / "tls.key")
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = Thread(target=self._server.serve_forever)
         self._thread.start()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,3 +153,14 @@ async def test_an_issuer_that_says_it_is_another_is_not_believed(issuer: Any) ->
     posing = Verifier(IssuerKeys(issuer.url + "/"), "smartcity")
     with pytest.raises(IssuerAway):
         await posing.principal("Bearer " + issuer.token())
+
+
+async def test_an_issuer_of_an_authority_of_its_own_is_believed_when_the_file_names_it(
+    tls_issuer: Any, tmp_path: Path
+) -> None:
+    token = f"Bearer {tls_issuer.token()}"
+    trusting = Verifier(IssuerKeys(tls_issuer.url, tmp_path / "ca.crt"), "smartcity")
+    assert (await trusting.principal(token)).subject == "budi"
+    for nobody in (None, tmp_path / "missing.crt"):
+        with pytest.raises(IssuerAway):
+            await Verifier(IssuerKeys(tls_issuer.url, nobody), "smartcity").principal(token)

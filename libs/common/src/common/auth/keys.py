@@ -1,8 +1,10 @@
 """The issuer's public keys, fetched when needed and kept."""
 
 import asyncio
+import ssl
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -34,6 +36,8 @@ class IssuerKeys:
     """The keys of one issuer, found by OpenID Connect Discovery."""
 
     issuer: str
+    ca_file: Path | None = None
+    """Whom to trust to have certified it, in place of the authorities that the system knows."""
     _known: dict[str, Any] = field(default_factory=dict)
     _fetched: float = -1e9
     _tried: float = -1e9
@@ -64,14 +68,15 @@ class IssuerKeys:
                 return
             self._tried = time.monotonic()
             try:
-                self._known = await _keys(self.issuer)
+                self._known = await _keys(self.issuer, self.ca_file)
                 self._fetched = time.monotonic()
-            except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
+            except (httpx.HTTPError, OSError, JoseError, ValueError, KeyError, TypeError) as error:
                 logger().warning("keys not fetched", issuer=self.issuer, error=repr(error))
 
 
-async def _keys(issuer: str) -> dict[str, Any]:
-    async with httpx.AsyncClient(timeout=FETCH_S, follow_redirects=False) as client:
+async def _keys(issuer: str, ca_file: Path | None) -> dict[str, Any]:
+    trusted = ssl.create_default_context(cafile=ca_file)  # read anew, for it may be renewed
+    async with httpx.AsyncClient(timeout=FETCH_S, follow_redirects=False, verify=trusted) as client:
         described = await client.get(issuer.rstrip("/") + DISCOVERY)
         described.raise_for_status()
         if described.json()["issuer"] != issuer:

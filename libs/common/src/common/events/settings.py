@@ -1,7 +1,6 @@
 """What the operator's tool takes from the environment."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from pydantic import Field
 
 from common.settings import DatabaseSettings, ServiceSettings
 
@@ -11,7 +10,7 @@ class OperatorSettings(ServiceSettings, DatabaseSettings):
 
     database_url: str = ""
     """`postgresql://inventory@host/inventory`: the one outbox to show, where there is one."""
-    outboxes: Mapping[str, str] = MappingProxyType({})
+    outboxes: dict[str, str] = Field(default_factory=dict)
     """JSON: the service's name to its database's address, for all that have an outbox."""
 
     def databases(self) -> dict[str, str]:

@@ -112,7 +112,7 @@ def verifier_of(settings: ServiceSettings) -> Verifier | None:
         return None
     if not settings.oidc_issuer:
         refuse([f"{PREFIX}OIDC_ISSUER: must be the URL of the issuer of callers' tokens"])
-    keys = IssuerKeys(settings.oidc_issuer)
+    keys = IssuerKeys(settings.oidc_issuer, settings.oidc_ca_file)
     return Verifier(keys, settings.oidc_audience, settings.oidc_groups_claim)
 
 
