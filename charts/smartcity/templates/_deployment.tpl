@@ -28,7 +28,7 @@ spec:
       serviceAccountName: {{ include "smartcity.workload.fullname" . }}
       automountServiceAccountToken: false
       enableServiceLinks: false
-      {{- include "smartcity.pod.pullSecrets" .root | nindent 6 }}
+      {{- include "smartcity.pod.pullSecrets" .root | trim | nindent 6 }}
       # It serves on {{ $block.shutdown.leaveSeconds }} s, then ends calls in {{ $block.shutdown.drainSeconds }} s.
       terminationGracePeriodSeconds: {{ include "smartcity.workload.grace" . }}
       securityContext:
@@ -42,13 +42,13 @@ spec:
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           args: {{- toYaml $block.args | nindent 12 }}
           envFrom: [{configMapRef: {name: {{ include "smartcity.workload.fullname" . }}}}]
-          ports: {{- include "smartcity.ports" . | nindent 12 }}
-          {{- include "smartcity.probes" . | nindent 10 }}
+          ports: {{- include "smartcity.ports" . | trim | nindent 12 }}
+          {{- include "smartcity.probes" . | trim | nindent 10 }}
           resources: {{- toYaml $block.resources | nindent 12 }}
           securityContext: {{- include "smartcity.container.security" . | nindent 12 }}
-          volumeMounts: {{- include "smartcity.mounts" . | nindent 12 }}
-      volumes: {{- include "smartcity.volumes" . | nindent 8 }}
-      topologySpreadConstraints: {{- include "smartcity.spread" . | nindent 8 }}
+          volumeMounts: {{- include "smartcity.mounts" . | trim | nindent 12 }}
+      volumes: {{- include "smartcity.volumes" . | trim | nindent 8 }}
+      topologySpreadConstraints: {{- include "smartcity.spread" . | trim | nindent 8 }}
       {{- with $block.nodeSelector }}
       nodeSelector: {{- toYaml . | nindent 8 }}
       {{- end }}
@@ -89,7 +89,7 @@ spec:
 {{- $starts := divf $times.startupSeconds $times.periodSeconds | ceil | int }}
 startupProbe: {{- toYaml (merge (dict "failureThreshold" $starts) $live $every) | nindent 2 }}
 livenessProbe: {{- toYaml (merge (dict "failureThreshold" $times.failures) $live $every) | nindent 2 }}
-readinessProbe: {{- toYaml (merge (dict "failureThreshold" 1) $ready $every) | nindent 2 }}
+readinessProbe: {{- toYaml (merge (dict "failureThreshold" 2) $ready $every) | nindent 2 }}
 {{- end }}
 
 {{- define "smartcity.mounts" -}}
@@ -114,7 +114,7 @@ readinessProbe: {{- toYaml (merge (dict "failureThreshold" 1) $ready $every) | n
 - name: secrets
   projected:
     defaultMode: 0440
-    sources: {{- . | nindent 6 }}
+    sources: {{- . | trim | nindent 6 }}
 {{- end }}
 {{- if include "smartcity.workload.certified" . }}
 - name: tls

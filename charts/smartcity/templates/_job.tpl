@@ -24,14 +24,14 @@ spec:
       restartPolicy: Never
       automountServiceAccountToken: false
       enableServiceLinks: false
-      {{- include "smartcity.pod.pullSecrets" .root | nindent 6 }}
+      {{- include "smartcity.pod.pullSecrets" .root | trim | nindent 6 }}
       securityContext: {{- include "smartcity.pod.security" . | nindent 8 }}
       containers:
         - name: {{ .name }}
           image: {{ include "smartcity.image" (dict "root" .root "image" "services") }}
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           args: {{- toYaml .args | nindent 12 }}
-          env: {{- include "smartcity.job.environment" . | nindent 12 }}
+          env: {{- include "smartcity.job.environment" . | trim | nindent 12 }}
           resources:
             requests: {cpu: 50m, memory: 96Mi}
             limits: {memory: 256Mi}
@@ -47,7 +47,7 @@ spec:
         - name: secrets
           projected:
             defaultMode: 0440
-            sources: {{- . | nindent 14 }}
+            sources: {{- . | trim | nindent 14 }}
         {{- end }}
 {{- if .root.Values.networkPolicy.enabled }}
 ---
@@ -65,12 +65,12 @@ spec:
     matchLabels: {{- include "smartcity.workload.selector" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
   egress:
-    {{- include "smartcity.network.dns" .root | nindent 4 }}
+    {{- include "smartcity.network.dns" .root | trim | nindent 4 }}
     {{- if .database }}
-    {{- include "smartcity.network.to" (dict "root" .root "peer" "database") | nindent 4 }}
+    {{- include "smartcity.network.to" (dict "root" .root "peer" "database") | trim | nindent 4 }}
     {{- end }}
     {{- if .bus }}
-    {{- include "smartcity.network.to" (dict "root" .root "peer" "bus") | nindent 4 }}
+    {{- include "smartcity.network.to" (dict "root" .root "peer" "bus") | trim | nindent 4 }}
     {{- end }}
 {{- end }}
 {{- end }}

@@ -37,7 +37,7 @@
 
 {{- define "smartcity.network.dns" -}}
 {{- $dns := .Values.networkPolicy.peers.dns }}
-- to: {{- include "smartcity.peer" $dns | nindent 4 }}
+- to: {{- include "smartcity.peer" $dns | trim | nindent 4 }}
   ports:
     {{- range $dns.ports }}
     - {port: {{ int . }}, protocol: UDP}
@@ -47,8 +47,8 @@
 
 {{- define "smartcity.network.to" -}}
 {{- $peer := index .root.Values.networkPolicy.peers .peer }}
-- to: {{- include "smartcity.peer" $peer | nindent 4 }}
-  ports: {{- include "smartcity.tcp" $peer.ports | nindent 4 }}
+- to: {{- include "smartcity.peer" $peer | trim | nindent 4 }}
+  ports: {{- include "smartcity.tcp" $peer.ports | trim | nindent 4 }}
 {{- end }}
 
 {{- define "smartcity.network.component" -}}
@@ -68,45 +68,45 @@ spec:
   podSelector:
     matchLabels: {{- include "smartcity.workload.selector" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
-  ingress: {{- include "smartcity.network.in" . | nindent 4 }}
+  ingress: {{- include "smartcity.network.in" . | trim | nindent 4 }}
   egress:
-    {{- include "smartcity.network.dns" .root | nindent 4 }}
+    {{- include "smartcity.network.dns" .root | trim | nindent 4 }}
     {{- range $peer := list "database" "bus" "issuer" "collector" }}
     {{- if has $peer $.block.needs }}
     {{- if or (ne $peer "collector") $values.telemetry.otlpAddress }}
-    {{- include "smartcity.network.to" (dict "root" $.root "peer" $peer) | nindent 4 }}
+    {{- include "smartcity.network.to" (dict "root" $.root "peer" $peer) | trim | nindent 4 }}
     {{- end }}
     {{- end }}
     {{- end }}
     {{- range $called := .calls }}
-    - to: {{- include "smartcity.network.component" (dict "root" $.root "name" $called) | nindent 8 }}
+    - to: {{- include "smartcity.network.component" (dict "root" $.root "name" $called) | trim | nindent 8 }}
       ports: [{port: {{ include "smartcity.port.grpc" $ }}, protocol: TCP}]
     {{- end }}
     {{- if has "notifications" .block.needs }}
-    - to: {{- include "smartcity.networks" $values.networkPolicy.notifications | nindent 8 }}
-      ports: {{- include "smartcity.tcp" $values.networkPolicy.notifications.ports | nindent 8 }}
+    - to: {{- include "smartcity.networks" $values.networkPolicy.notifications | trim | nindent 8 }}
+      ports: {{- include "smartcity.tcp" $values.networkPolicy.notifications.ports | trim | nindent 8 }}
     {{- end }}
     {{- if has "probes" .block.needs }}
     # Without ports every protocol is meant, ICMP too.
-    - to: {{- include "smartcity.networks" $values.networkPolicy.probes | nindent 8 }}
+    - to: {{- include "smartcity.networks" $values.networkPolicy.probes | trim | nindent 8 }}
     {{- end }}
 {{- end }}
 
 {{/* Probes of the kubelet come from the node, which no policy keeps out. */}}
 {{- define "smartcity.network.in" -}}
 {{- $peers := .root.Values.networkPolicy.peers }}
-- from: {{- include "smartcity.peer" $peers.prometheus | nindent 4 }}
+- from: {{- include "smartcity.peer" $peers.prometheus | trim | nindent 4 }}
   ports: [{port: {{ include "smartcity.port.metrics" . }}, protocol: TCP}]
 {{- if eq .block.kind "gateway" }}
 - from:
-    {{- include "smartcity.peer" $peers.ingress | nindent 4 }}
-    {{- include "smartcity.network.component" (dict "root" .root "name" "test") | nindent 4 }}
+    {{- include "smartcity.peer" $peers.ingress | trim | nindent 4 }}
+    {{- include "smartcity.network.component" (dict "root" .root "name" "test") | trim | nindent 4 }}
   ports: [{port: {{ include "smartcity.port.http" . }}, protocol: TCP}]
 {{- end }}
 {{- with .callers }}
 - from:
     {{- range . }}
-    {{- include "smartcity.network.component" (dict "root" $.root "name" .) | nindent 4 }}
+    {{- include "smartcity.network.component" (dict "root" $.root "name" .) | trim | nindent 4 }}
     {{- end }}
   ports: [{port: {{ include "smartcity.port.grpc" $ }}, protocol: TCP}]
 {{- end }}
