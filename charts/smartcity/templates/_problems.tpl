@@ -14,6 +14,19 @@
 {{- if not .Values.identity.issuer }}
 identity.issuer is empty: without it every call would be refused; set it to the https URL of the OpenID Connect issuer, such as https://keycloak.example.go.id/realms/smartcity
 {{- end }}
+{{- if not (regexMatch "^(https://[^/?#@ ]+(/[^?# ]*)?)?$" .Values.identity.issuer) }}
+identity.issuer is {{ .Values.identity.issuer }}: it must be an https URL with a host, without user, query or fragment, since the keys of all tokens come from there
+{{- end }}
+{{- range splitList "," .Values.bus.url }}
+{{- if not (regexMatch "^(nats|tls)://[^@/ ]+$" (trim .)) }}
+bus.url has {{ regexReplaceAll "//.*@" . "//...@" }}: give each server as tls://HOST:PORT, joined by commas, without user and password; bus.seed names the Secret that lets the platform in
+{{- end }}
+{{- end }}
+{{- with .Values.telemetry.otlpAddress }}
+{{- if not (regexMatch "^[^/ ]+:[0-9]+$" .) }}
+telemetry.otlpAddress is {{ . }}: give HOST:PORT of the collector's gRPC listener, such as otel-collector.observability:4317
+{{- end }}
+{{- end }}
 {{- with .Values.database }}
 {{- if and (eq .sslMode "verify-full") (not .authority.existingSecret) }}
 database.sslMode is verify-full, but database.authority.existingSecret is empty: name the Secret with the authority's certificate, or set database.sslMode to require
@@ -90,7 +103,13 @@ there must be one workload of kind gateway, and there are {{ len $edges }}{{ wit
 {{- $at := printf "workloads.%s" .name }}
 {{- $block := .block }}
 {{- $known := include "smartcity.workload.environment" . | fromYaml }}
+{{- if not (regexMatch "^[a-z][a-z0-9-]{0,20}$" .name) }}
+{{ $at }}: a workload's name must be small letters, digits and dashes, 21 at most: rename it
+{{- end }}
 {{- range $variable, $_ := $block.env }}
+{{- if not (regexMatch "^SMARTCITY_[A-Z0-9_]+$" $variable) }}
+{{ $at }}.env has {{ $variable }}, which no process of ours reads: settings begin with SMARTCITY_
+{{- end }}
 {{- if hasKey $known $variable }}
 {{ $at }}.env sets {{ $variable }}, which the chart sets from other values: remove it and change those
 {{- end }}
