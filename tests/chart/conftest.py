@@ -88,9 +88,9 @@ class Helm:
         self, files: tuple[Path, ...], values: Mapping[str, Any], name: str, namespace: str
     ) -> tuple[str, ...]:
         given = [word for file in files for word in ("--values", str(file))]
-        own = values if files else ISSUER | values
-        words = ["--set-json", *(f"{key}={json.dumps(value)}" for key, value in own.items())]
-        sets = [word for value in words[1:] for word in ("--set-json", value)]
+        own = {**({} if files else ISSUER), **values}
+        said = [f"{key}={json.dumps(value)}" for key, value in own.items()]
+        sets = [word for value in said for word in ("--set-json", value)]
         return ("template", name, str(CHART), "--namespace", namespace, *given, *sets)
 
     def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
