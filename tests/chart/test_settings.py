@@ -1,5 +1,6 @@
 """Each process knows every setting that it is given, and is given every one that it must have."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import nkeys
 import pytest
 from common.events.settings import OperatorSettings
 from common.settings import PREFIX
+from gateway.contract import load_contract, upstream_of
 from pydantic_settings import BaseSettings
 
 CLASSES: dict[str, type[BaseSettings]] = {
@@ -101,13 +103,15 @@ def test_every_file_that_a_process_is_told_of_is_mounted(every_release: Callable
 
 
 def test_the_edge_calls_each_service_by_the_name_in_its_certificate(helm: Any, chart: Path) -> None:
+    """And the proto services that the edge serves are all published."""
     release = helm.release(chart / "ci/everything-on-values.yaml")
     told = {words: environment for words, environment, _ in processes(release)}
-    upstreams = gateway.settings.GatewaySettings.model_fields["upstreams"].annotation
-    assert upstreams is not None
+    upstreams = json.loads(told["gateway"]["SMARTCITY_UPSTREAMS"])
+    served = {upstream_of(service) for service in load_contract(upstreams).services}
+    assert served == {"inventory", "monitoring"}
     for name in ("inventory", "monitoring"):
         [certified] = release.component("Certificate", name)["spec"]["dnsNames"]
         assert certified == f"city-{name}.smartcity.svc.cluster.example"
-        assert f'"{name}":"{certified}:50051"' in told["gateway"]["SMARTCITY_UPSTREAMS"]
+        assert upstreams[name] == f"{certified}:50051"
         assert told[name]["SMARTCITY_GRPC_ADDRESS"].endswith(":50051")
         assert told[name]["SMARTCITY_TLS_FOLDER"] == f"{MOUNTED}/tls"
