@@ -26,6 +26,11 @@ CLASSES: dict[str, type[BaseSettings]] = {
     "common.events apply": OperatorSettings,
 }
 MOUNTED = "/etc/smartcity"
+UNUSED = {
+    "gateway": {"nats_url"},
+    "common.events apply": {"grpc_address", "metrics_address"},
+}
+"""What a process has and does not look at: the edge knows no bus, the tool serves nobody."""
 NOT_OURS = {"SSL_CERT_FILE"}
 """Read by the TLS of the clients that we use."""
 
@@ -100,6 +105,29 @@ def test_every_file_that_a_process_is_told_of_is_mounted(every_release: Callable
                 if f"{MOUNTED}/secrets/" in value
             }
             assert told == set(secret_files(spec)), (example, words)
+
+
+def test_nobody_is_left_to_look_on_its_own_machine(every_release: Callable[[], Any]) -> None:
+    """What a developer's defaults find on loopback is elsewhere in a cluster."""
+    for example, release in every_release():
+        for words, environment, _ in processes(release):
+            left = {
+                name
+                for name, field in CLASSES[words].model_fields.items()
+                if "127.0.0.1" in str(field.default)
+                and f"{PREFIX}{name.upper()}" not in environment
+            }
+            assert left == UNUSED.get(words, set()), (example, words)
+
+
+def test_services_are_told_who_certifies_callers_and_everybody_how_to_be_let_in(helm: Any) -> None:
+    secret_files_of = ("DATABASE_PASSWORD_FILE", "NATS_SEED_FILE", "NATS_CA_FILE")
+    told = {words: environment for words, environment, _ in processes(helm.release())}
+    for words in ("inventory", "monitoring"):
+        assert told[words]["SMARTCITY_OIDC_ISSUER"].startswith("https://keycloak.example.go.id/")
+    for words in ("inventory", "monitoring", "monitoring probe"):
+        assert {f"{PREFIX}{name}" for name in secret_files_of} <= told[words].keys()
+    assert "SMARTCITY_NATS_SEED_FILE" in told["common.events apply"]
 
 
 def test_the_edge_calls_each_service_by_the_name_in_its_certificate(helm: Any, chart: Path) -> None:
