@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
-from common.setting_kinds import read_secret
+from common.setting_kinds import read_secret, without_secrets
 from common.settings import Address, ServiceSettings, load
+from pydantic import model_validator
 
 
 class Settings(ServiceSettings):
@@ -41,3 +42,66 @@ def test_a_secret_is_its_file_without_the_line_end(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("hush \n")
     assert read_secret(file) == "hush"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("postgresql://inventory:hush@db:5432/inventory", "postgresql://...@db:5432/inventory"),
+        ("postgresql://u:hu@sh@db/x?password=hush", "postgresql://...@db/x"),
+        ("nats://hush@a:4222,nats://u:hush@b:4222", "nats://...@a:4222,nats://...@b:4222"),
+        ("postgresql://db/x?password=hush", "postgresql://db/x"),
+        ("u:hush@db", "...@db"),
+        ("nowhere:99999", "nowhere:99999"),
+        ({"database_url": "postgresql://u:hush@db/x"}, ""),
+        (12, "12"),
+    ],
+)
+def test_what_is_shown_of_a_setting_holds_no_secret(value: object, shown: str) -> None:
+    assert without_secrets(value) == shown
+
+
+class Guarded(ServiceSettings):
+    upstream: Address = "127.0.0.1:1"
+    names: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _never(self) -> "Guarded":
+        if self.nats_url.startswith("tls"):
+            raise ValueError("these do not go together")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SMARTCITY_UPSTREAM", "postgresql://u:hush@db"),
+        ("SMARTCITY_NATS_URL", "tls://hush@bus"),
+        ("SMARTCITY_NATS_SEED_FILE", "SUAhush"),
+        ("SMARTCITY_NATS_SEED_FILE", "SUAhush/" * 100),
+        ("SMARTCITY_TLS_FOLDER", "hush"),
+        ("SMARTCITY_NAMES", "hush"),
+    ],
+)
+def test_a_wrong_setting_is_named_without_what_is_secret_in_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        load(Guarded)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith("wrong setting: ")
+    assert "hush" not in said
+
+
+def test_a_path_that_is_there_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SMARTCITY_TLS_FOLDER", str(tmp_path))
+    with pytest.raises(SystemExit):
+        load(ServiceSettings)
+    assert capsys.readouterr().err == (
+        "wrong setting: SMARTCITY_TLS_FOLDER: Value error, cannot be used: "
+        f"No such file or directory (it is '{tmp_path}')\n"
+    )

@@ -23,13 +23,45 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 WORKER = str(Path(__file__).with_name("worker.py"))
 
 
+class Cluster:
+    """Three servers that keep streams together."""
+
+    def __init__(self, folder: Path) -> None:
+        ports = free_ports(9)
+        self.servers: list[EmbeddedNats] = []
+        routes = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in ports[:3])
+        for number, (route, monitor, client) in enumerate(
+            zip(ports[:3], ports[3:6], ports[6:], strict=True), start=1
+        ):
+            config = folder / f"{number}.conf"
+            listen = f'name: trial, listen: "127.0.0.1:{route}", routes: [{routes}]'
+            config.write_text(f"server_name: n{number}\ncluster {{ {listen} }}\n")
+            store = folder / f"store-{number}"
+            self.servers.append(EmbeddedNats(store, (client, monitor), config=config))
+
+    @property
+    def url(self) -> str:
+        """The addresses of all, joined by commas."""
+        return ",".join(server.url for server in self.servers)
+
+    async def start(self) -> None:
+        """Start them all: none is well before it has found another."""
+        await asyncio.gather(*(server.start() for server in self.servers))
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(server.stop() for server in self.servers))
+
+    def named(self, name: str) -> EmbeddedNats:
+        return self.servers[int(name.removeprefix("n")) - 1]
+
+
 @dataclass
 class Town:
     """A service's database and the bus, with ways to write events and to see their effects."""
 
     database: Database
     database_url: str
-    nats: EmbeddedNats
+    nats: "EmbeddedNats | Cluster"
     nats_folder: Path
     bus: Bus
     workers: list[Process] = field(default_factory=list)
@@ -82,6 +114,26 @@ class Town:
 
 def _hundreds(events: Sequence[Event]) -> list[Sequence[Event]]:
     return [events[start : start + 100] for start in range(0, len(events), 100)]
+
+
+@pytest.fixture
+async def cluster_town(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterator[Town]:
+    """Give a town whose bus is three servers, each stream still kept by one of them."""
+    made = await make_database("inventory", MIGRATIONS)
+    cluster = Cluster(tmp_path)
+    await cluster.start()
+    try:
+        async with open_database(made.url) as database, open_bus(cluster.url) as bus:
+            await asyncio.wait_for(bus.connected.wait(), 10)
+            await bus.apply_streams()
+            town = Town(database, made.url, cluster, tmp_path, bus)
+            yield town
+            for worker in town.workers:
+                if worker.returncode is None:
+                    worker.kill()
+                await worker.wait()
+    finally:
+        await cluster.stop()
 
 
 @pytest.fixture

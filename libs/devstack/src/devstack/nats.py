@@ -10,7 +10,10 @@ from devstack.process import Child, ProcessSpec, child_environment
 
 
 class EmbeddedNats:
-    """The server whose streams lie in `store_folder`; it listens on 127.0.0.1 only."""
+    """The server whose streams lie in `store_folder`; it listens on 127.0.0.1 only.
+
+    `config` is a file of nats-server's own, for users, TLS and routes.
+    """
 
     def __init__(
         self,
@@ -18,11 +21,13 @@ class EmbeddedNats:
         ports: tuple[int, int],
         output: Output | None = None,
         keep: tuple[int, ...] = (),
+        config: Path | None = None,
     ) -> None:
         self._store_folder = store_folder.absolute()
         self._port, self._monitor_port = ports
         self._output = output or Output()
         self._keep = keep
+        self._config = config
         self._child: Child | None = None
 
     @property
@@ -59,9 +64,10 @@ class EmbeddedNats:
         store = ("--jetstream", "--store_dir", str(self._store_folder))
         listeners = ("--addr", "127.0.0.1", "--port", str(self._port))
         monitor = ("--http_port", str(self._monitor_port))
+        config = ("--config", str(self._config)) if self._config else ()
         return ProcessSpec(
             name="nats",
-            command=(str(_binary()), *listeners, *monitor, *store),
+            command=(str(_binary()), *config, *listeners, *monitor, *store),
             env=child_environment(),
             ready=answers_ok(f"127.0.0.1:{self._monitor_port}", "/healthz"),
             keep=self._keep,

@@ -7,12 +7,14 @@ import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from devstack.waiting import until
 
 _spec = importlib.util.spec_from_file_location("upstream", Path(__file__).with_name("upstream.py"))
 assert _spec
@@ -20,6 +22,7 @@ assert _spec.loader
 upstream_module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(upstream_module)
 DEADLINE_S = 20
+POINT = "/v1/regions/64.01/points/PSR-1"
 NAMES = ("http", "pages", "grpc", "envoy_admin", "metrics")
 
 
@@ -27,6 +30,7 @@ NAMES = ("http", "pages", "grpc", "envoy_admin", "metrics")
 class Gateway:
     process: Process
     http: str
+    metrics: str
     state_folder: Path
     environment: dict[str, str]
 
@@ -57,7 +61,63 @@ async def start_gateway(folder: Path, upstream: str, **settings: str) -> Gateway
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway", env=os.environ | environment, stdout=log, stderr=log
         )
-    return Gateway(process, values["http_address"], folder, environment)
+    http, metrics = values["http_address"], values["metrics_address"]
+    return Gateway(process, http, metrics, folder, environment)
+
+
+class Load:
+    """Callers that ask again and again; each uses its connection for as long as it may."""
+
+    def __init__(self, address: str, callers: int = 8) -> None:
+        self._address = address
+        self._callers = callers
+        self._stopping = False
+        self.done = 0
+        self.failed: list[str] = []
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Load"]:
+        tasks = [asyncio.create_task(self._call()) for _ in range(self._callers)]
+        try:
+            yield self
+        finally:
+            self.stop()
+            await asyncio.gather(*tasks)
+
+    def stop(self) -> None:
+        """Let each caller end after the call that it is in."""
+        self._stopping = True
+
+    async def goes_on(self, calls: int = 200) -> bool:
+        wanted = self.done + calls
+
+        async def so() -> bool:
+            return self.done >= wanted
+
+        return await until(so, DEADLINE_S)
+
+    async def _call(self) -> None:
+        async with httpx.AsyncClient(base_url=f"http://{self._address}", timeout=10) as client:
+            while not self._stopping:
+                try:
+                    answer = await client.get(POINT)
+                except httpx.HTTPError as error:
+                    self.failed.append(repr(error))
+                else:
+                    self.done += 1
+                    if answer.status_code != 200:
+                        self.failed.append(answer.text)
+
+
+@pytest.fixture(scope="session")
+def load_on() -> Any:
+    """Give what runs a load on an address: `async with load_on(address) as load`."""
+    return lambda address: Load(address).running()
+
+
+@pytest.fixture(scope="session")
+def addresses() -> Any:
+    return free_addresses
 
 
 def free_addresses(count: int) -> list[str]:
@@ -79,6 +139,11 @@ async def _code(client: httpx.AsyncClient, url: str) -> int:
 @pytest.fixture(scope="session")
 def start() -> Any:
     return start_gateway
+
+
+@pytest.fixture(scope="session")
+def make_upstream() -> Any:
+    return upstream_module.Upstream
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
 from common.errors import FieldsInvalid, Violation
 from common.rpc.status import to_status
+from common.rpc.tls import server_credentials
 from google.api import httpbody_pb2
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -29,11 +31,13 @@ class Inventory(inventory_service_pb2_grpc.InventoryServiceServicer):
     """Answers with what it was asked, so that a test sees what arrived."""
 
     def __init__(self) -> None:
+        self.calls = 0
         self.arrived = asyncio.Event()
         self.released = asyncio.Event()
 
     async def GetPoint(self, request: point_pb2.GetPointRequest, context: Context) -> Any:  # noqa: N802
         code = request.name.rpartition("/")[2]
+        self.calls += 1
         if code == "GONE":
             await context.abort_with_status(rpc_status.to_status(missing(request.name)))
         if code == "DEADLINE":
@@ -99,8 +103,9 @@ def missing(name: str) -> status_pb2.Status:
 class Upstream:
     """The server, on the port it was first given, and its health."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, tls_folder: Path | None = None) -> None:
         self.address = address
+        self._tls_folder = tls_folder
         # The stub calls every method abstract; those not written answer UNIMPLEMENTED.
         self.inventory = Inventory()  # type: ignore[abstract]
         self._health = health.aio.HealthServicer()
@@ -113,7 +118,10 @@ class Upstream:
             self.inventory, self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._server.add_insecure_port(self.address)
+        if self._tls_folder is None:
+            self._server.add_insecure_port(self.address)
+        else:
+            self._server.add_secure_port(self.address, server_credentials(self._tls_folder))
         await self.serving(able=True)
         await self._server.start()
 
@@ -122,5 +130,5 @@ class Upstream:
         for name in ("", SERVICE):
             await self._health.set(name, states.SERVING if able else states.NOT_SERVING)
 
-    async def stop(self) -> None:
-        await self._server.stop(None)
+    async def stop(self, grace_s: float | None = None) -> None:
+        await self._server.stop(grace_s)

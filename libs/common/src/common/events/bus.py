@@ -23,6 +23,7 @@ from common.telemetry.logs import logger
 STREAMS = Path(__file__).with_name("streams.toml")
 RECONNECT_S = 0.25
 NO_LIMIT = -1
+REFUSED = "Authorization Violation"
 
 
 class BusAway(ServiceError):
@@ -65,6 +66,7 @@ class Bus:
         self._replicas = replicas
         self._access = access or Access()
         self._closing = False
+        self._is_connecting = False
         self.last_error = ""
         """Why there is no connection; "" while there is one."""
         self._client: Client | None = None
@@ -117,26 +119,35 @@ class Bus:
         """Connect, and connect anew whenever the client gave up; nats-py does so at some errors."""
         while True:
             if self._client is None or self._client.is_closed:
-                try:
+                with suppress(OSError, ValueError, nats.errors.Error):  # said by `_failed`
                     await self._connect(url)
-                except (OSError, ValueError, nats.errors.Error) as error:
-                    await self._failed(error)
+            elif self._is_refused:
+                await self._client.close()
             await asyncio.sleep(RECONNECT_S)
 
     async def _connect(self, url: str) -> None:
-        self._client = await nats.connect(
-            [server.strip() for server in url.split(",")],
-            max_reconnect_attempts=NO_LIMIT,
-            reconnect_time_wait=RECONNECT_S,
-            reconnected_cb=self._came,
-            disconnected_cb=self._went,
-            error_cb=self._failed,
-            ping_interval=5,
-            max_outstanding_pings=2,
-            **self._access.options(),
-        )
+        client, self._is_connecting = Client(), True
+        try:
+            await client.connect(
+                [server.strip() for server in url.split(",")],
+                max_reconnect_attempts=NO_LIMIT,
+                reconnect_time_wait=RECONNECT_S,  # type: ignore[arg-type]  # it is slept for
+                reconnected_cb=self._came,
+                disconnected_cb=self._went,
+                error_cb=self._failed,
+                ping_interval=5,
+                max_outstanding_pings=2,
+                **self._access.options(),
+            )
+        except BaseException as error:
+            self._is_connecting = False
+            await client.close()
+            if isinstance(error, ValueError | OSError):
+                self._say(error)  # of the files; the others went through `_failed`
+            raise
+        self._is_connecting = False
+        self._client, self._jetstream = client, client.jetstream()
         self.last_error = ""
-        self._jetstream = self._client.jetstream()
         self._came_once.set()
         self.connected.set()
 
@@ -160,13 +171,31 @@ class Bus:
             logger().warning("bus went away")
 
     async def _failed(self, error: Exception) -> None:
-        """Say once why there is no connection; nats-py tells it again with each try."""
+        """Hear of an error from nats-py.
+
+        Raised, it ends a first connection: nats-py itself would try for ever with the seed that it
+        read at the begin, and never with the one that may be in the file now.
+        """
+        self._say(error)
+        if self._is_connecting:
+            raise error
+
+    def _say(self, error: Exception) -> None:
+        """Say once why there is no connection; the reset that follows a refusal is no reason."""
         reason = f"{type(error).__name__}: {error}"
-        if self.is_connected or reason == self.last_error:
+        is_echo = bool(self.last_error) and isinstance(
+            error, BrokenPipeError | ConnectionResetError
+        )
+        if self.is_connected or is_echo or reason == self.last_error:
             logger().debug("bus", error=reason)
             return
         self.last_error = reason
         logger().warning("bus cannot be reached", error=reason)
+
+    @property
+    def _is_refused(self) -> bool:
+        """Tell whether the server does not know our user any more, whose seed may be a new one."""
+        return not self.is_connected and REFUSED in self.last_error
 
     def _config(self, name: str, described: dict[str, Any]) -> StreamConfig:
         return StreamConfig(

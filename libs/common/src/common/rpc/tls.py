@@ -22,7 +22,9 @@ def server_credentials(folder: Path) -> grpc.ServerCredentials:
         return _configuration(certificates.current) if certificates.changed() else None
 
     return grpc.dynamic_ssl_server_credentials(
-        _configuration(certificates.current), newer, require_client_authentication=True
+        _configuration(certificates.current),
+        newer,  # type: ignore[arg-type]  # None is "no change", which its stub forgot
+        require_client_authentication=True,
     )
 
 
