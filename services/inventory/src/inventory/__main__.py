@@ -16,14 +16,14 @@ from common.telemetry.logs import configure_logs
 
 from inventory import commands
 from inventory.api.servicer import published
-from inventory.settings import InventorySettings, OwnerSettings
+from inventory.settings import InventorySettings, MigrationSettings, OwnerSettings
 
 
 def main(words: Sequence[str]) -> int:
     """Run the command that the words name."""
     options = _parser().parse_args(words)
     if options.command == "migrate":
-        owner = load(OwnerSettings)
+        owner = load(MigrationSettings)
         return migrate_command(
             owner.migration_url, owner.migrations_folder, owner.database_password_file
         )

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from common.sealing import Keyring
-from common.settings import DatabaseSettings, ServiceSettings, keyring_in
+from common.setting_kinds import SecretFile
+from common.settings import DatabaseSettings, OurSettings, ServiceSettings, keyring_in
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -21,8 +22,14 @@ class InventorySettings(ServiceSettings, DatabaseSettings):
 
 
 class OwnerSettings(ServiceSettings, DatabaseSettings):
-    """The settings of the commands that run under the owner's role: migrate and load."""
+    """The settings of the commands that run under the owner's role: load, verify and tell."""
+
+
+class MigrationSettings(OurSettings):
+    """The settings of `migrate`, which runs under the owner's role."""
 
     migration_url: str
-    """The same database in dbmate's form, for migrate."""
+    """The database in dbmate's form."""
+    database_password_file: SecretFile | None = None
+    """The owner's password, when the URL has none."""
     migrations_folder: Path = MIGRATIONS

@@ -24,13 +24,13 @@ from monitoring.operations.run_notifier import run_notifier
 from monitoring.operations.run_writer import run_writer
 from monitoring.operations.show_figures import run_figures
 from monitoring.operations.turn_maintenance import run_maintenance
-from monitoring.settings import MonitoringSettings, OwnerSettings, ProberSettings
+from monitoring.settings import MigrationSettings, MonitoringSettings, ProberSettings
 
 
 def main(words: Sequence[str]) -> int:
     """Run the command that the words name."""
     if list(words) == ["migrate"]:
-        owner = load(OwnerSettings)
+        owner = load(MigrationSettings)
         return migrate_command(
             owner.migration_url, owner.migrations_folder, owner.database_password_file
         )

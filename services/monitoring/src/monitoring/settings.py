@@ -117,7 +117,7 @@ class ProberSettings(BusSettings, DatabaseSettings):
     """Where STAMP checks ask that name no port."""
 
 
-class OwnerSettings(OurSettings):
+class MigrationSettings(OurSettings):
     """The settings of `migrate`, which runs under the owner's role."""
 
     migration_url: str
