@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CHECKED := libs services bench tests conftest.py
+CHECKED := libs services bench k8s tests conftest.py
 PACKAGES := libs/protos libs/common libs/probes libs/agent libs/devstack services/inventory services/monitoring services/gateway
 # The environment is made anew when a lock or a package's own file changes.
 INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.lock $(PACKAGES:%=%/pyproject.toml) | cksum | cut -d' ' -f1)

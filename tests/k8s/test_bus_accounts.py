@@ -1,0 +1,203 @@
+"""The accounts of the bus, on a real server with the very configuration of the cluster."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import nats
+import nats.errors
+import pytest
+import yaml
+from devstack.output import Output
+from devstack.ports import free_ports
+from devstack.probes import answers_ok
+from devstack.process import Child, ProcessSpec, child_environment
+from devstack.waiting import until
+from nats.aio.client import Client
+from nats.js.api import StreamConfig
+
+PASER, PPU = (
+    "smartcity.6401.inventory.point.changed.v1",
+    "smartcity.6409.inventory.point.changed.v1",
+)
+TWO_REGIONS = """
+regions = ["64.01", "64.09"]
+[agencies]
+paser = "64.01"
+ppu = "64.09"
+"""
+Run = Callable[..., CompletedProcess[str]]
+
+
+@dataclass(slots=True)
+class Caller:
+    """A client and what the server reproached it with."""
+
+    client: Client
+    reproaches: list[str] = field(default_factory=list)
+
+    async def is_refused(self, action: str) -> bool:
+        """Tell whether the server refuses something within 10 s."""
+
+        async def refused() -> bool:
+            return any(action in reproach.lower() for reproach in self.reproaches)
+
+        return await until(refused, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """The running server and its users' seeds."""
+
+    url: str
+    seeds: Path
+    exits: AsyncExitStack
+
+    async def connect(self, user: str) -> Caller:
+        """Connect as a user."""
+        reproaches: list[str] = []
+
+        async def reproached(error: Exception) -> None:
+            reproaches.append(str(error))
+
+        seed = str(self.seeds / f"{user}.nk")
+        client = await nats.connect(
+            self.url, nkeys_seed=seed, error_cb=reproached, allow_reconnect=False
+        )
+        self.exits.push_async_callback(client.close)
+        return Caller(client, reproaches)
+
+
+@pytest.fixture
+async def bus(tmp_path: Path, k8s: Path, run_script: Run) -> AsyncIterator[Bus]:
+    """Give the server that runs what the chart's values and `accounts.py` say."""
+    (tmp_path / "two.toml").write_text(TWO_REGIONS)
+    seeds = tmp_path / "seeds"
+    assert run_script("nats/accounts.py", "seeds", tmp_path / "two.toml", seeds).returncode == 0
+    made = run_script("nats/accounts.py", "values", tmp_path / "two.toml", seeds)
+    common = yaml.safe_load((k8s / "nats/values.yaml").read_text())
+    accounts = yaml.safe_load(made.stdout)["config"]["merge"]
+    port, monitor_port = free_ports(2)
+    config = {
+        "host": "127.0.0.1",
+        "port": port,
+        "http": f"127.0.0.1:{monitor_port}",
+        "jetstream": {
+            "store_dir": str(tmp_path / "store"),
+            **common["config"]["jetstream"]["merge"],
+        },
+        **accounts,
+    }
+    (tmp_path / "nats.conf").write_text(json.dumps(config))
+    spec = ProcessSpec(
+        name="nats",
+        command=("nats-server", "--config", str(tmp_path / "nats.conf")),
+        env=child_environment(),
+        ready=answers_ok(f"127.0.0.1:{monitor_port}", "/healthz"),
+    )
+    async with AsyncExitStack() as exits:
+        child = Child(spec, Output().sink("nats"))
+        await child.start()
+        exits.push_async_callback(child.stop)
+        yield Bus(f"nats://127.0.0.1:{port}", seeds, exits)
+
+
+@pytest.fixture
+async def platform(bus: Bus) -> Client:
+    """Give the platform's client, with a stream of all regions' events."""
+    caller = await bus.connect("platform")
+    stream = StreamConfig(name="INVENTORY", subjects=["smartcity.*.inventory.>"])
+    await caller.client.jetstream().add_stream(stream)
+    return caller.client
+
+
+async def test_an_agency_gets_the_events_of_its_region_alone(bus: Bus, platform: Client) -> None:
+    paser, ppu = await bus.connect("paser"), await bus.connect("ppu")
+    heard = [
+        await paser.client.subscribe("smartcity.6401.>"),
+        await ppu.client.subscribe("smartcity.6409.>"),
+    ]
+    await paser.client.flush()
+    await ppu.client.flush()
+    for subject in (PPU, PASER, PPU, PASER):
+        await platform.jetstream().publish(subject, subject.encode())
+    got = [[(await one.next_msg(timeout=10)).data.decode() for _ in range(2)] for one in heard]
+    assert got == [[PASER, PASER], [PPU, PPU]]
+
+
+@pytest.mark.parametrize("subject", ["smartcity.6409.>", "smartcity.>", ">", "telemetry.>"])
+async def test_an_agency_may_not_ask_for_more(bus: Bus, platform: Client, subject: str) -> None:
+    paser = await bus.connect("paser")
+    await paser.client.subscribe(subject)
+    assert await paser.is_refused("permissions violation for subscription")
+    assert platform.is_connected
+
+
+@pytest.mark.parametrize("subject", [PASER, PPU, "$JS.API.STREAM.NAMES", "$JS.API.INFO"])
+async def test_an_agency_may_not_publish_nor_manage(
+    bus: Bus, platform: Client, subject: str
+) -> None:
+    paser = await bus.connect("paser")
+    await paser.client.publish(subject, b"{}", reply="answers.here")
+    assert await paser.is_refused("permissions violation for publish")
+    assert (await platform.jetstream().stream_info("INVENTORY")).state.messages == 0
+
+
+async def test_the_streams_sync_every_message(bus: Bus) -> None:
+    operator = await bus.connect("sys")
+    answer = await operator.client.request("$SYS.REQ.SERVER.PING.JSZ", timeout=10)
+    settings: dict[str, Any] = json.loads(answer.data)["data"]["config"]
+    assert settings["sync_always"] is True
+
+
+@pytest.mark.parametrize("seed", ["stranger", None])
+async def test_a_stranger_is_not_let_in(
+    bus: Bus, tmp_path: Path, run_script: Run, seed: str | None
+) -> None:
+    (tmp_path / "other.toml").write_text(TWO_REGIONS)
+    other = tmp_path / "other"
+    run_script("nats/accounts.py", "seeds", tmp_path / "other.toml", other)
+    key = {"nkeys_seed": str(other / "platform.nk")} if seed else {}
+    client = Client()
+    try:
+        with pytest.raises(nats.errors.Error):
+            await client.connect(bus.url, allow_reconnect=False, **key)
+    finally:
+        await client.close()  # nats-py leaves the refused connection open
+
+
+def test_seeds_are_the_owners_alone_and_are_kept(tmp_path: Path, run_script: Run) -> None:
+    (tmp_path / "two.toml").write_text(TWO_REGIONS)
+    words = ("nats/accounts.py", "seeds", tmp_path / "two.toml", tmp_path / "seeds")
+    run_script(*words)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "seeds").iterdir()}
+    (tmp_path / "seeds" / "ppu.nk").unlink()
+    run_script(*words)
+    after = {path.name: path.read_bytes() for path in (tmp_path / "seeds").iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {"ppu.nk"}
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "seeds").iterdir()}
+    assert modes == {0o600}
+
+
+def test_values_hold_no_seed(tmp_path: Path, k8s: Path, run_script: Run) -> None:
+    ten = k8s / "environments/ten-regencies.toml"
+    run_script("nats/accounts.py", "seeds", ten, tmp_path)
+    made = run_script("nats/accounts.py", "values", ten, tmp_path).stdout
+    seeds = [path.read_text() for path in tmp_path.glob("*.nk")]
+    assert len(seeds) == 12
+    assert [seed for seed in seeds if seed in made] == []
+
+
+def test_a_wrong_environment_is_refused_with_all_that_is_wrong(
+    tmp_path: Path, run_script: Run
+) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('regions = ["6401"]\ncolour = 1\n[agencies]\nsys = "64.01"\nppu = "64.09"\n')
+    refused = run_script("nats/accounts.py", "users", wrong)
+    assert refused.returncode == 2
+    told = refused.stderr
+    assert [word in told for word in ("'6401'", "colour", "'sys'", "'64.09'")] == [True] * 4
