@@ -26,3 +26,9 @@ def run_script(k8s: Path) -> Run:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """Give the helm of the development environment."""
+    return Path(sys.executable).parent / "helm"

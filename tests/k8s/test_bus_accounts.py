@@ -161,11 +161,11 @@ async def test_a_stranger_is_not_let_in(
     (tmp_path / "other.toml").write_text(TWO_REGIONS)
     other = tmp_path / "other"
     run_script("nats/accounts.py", "seeds", tmp_path / "other.toml", other)
-    key = {"nkeys_seed": str(other / "platform.nk")} if seed else {}
+    key = str(other / "platform.nk") if seed else None
     client = Client()
     try:
         with pytest.raises(nats.errors.Error):
-            await client.connect(bus.url, allow_reconnect=False, **key)
+            await client.connect(bus.url, allow_reconnect=False, nkeys_seed=key)
     finally:
         await client.close()  # nats-py leaves the refused connection open
 
