@@ -19,10 +19,10 @@ import nkeys
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from bus_users import PLATFORM_USER, SYSTEM_USER, new_seed, users
 from environment import Environment, read_environment
 
 OWNER_ONLY = 0o600
-SEED_BYTES = 32
 PLATFORM, SYSTEM = "PLATFORM", "SYS"
 
 
@@ -45,11 +45,6 @@ def main() -> None:
         yaml.safe_dump(values(environment, keys), sys.stdout, sort_keys=False)
 
 
-def users(environment: Environment) -> list[str]:
-    """Return the names of the bus's users."""
-    return ["platform", "sys", *environment.agencies]
-
-
 def make_seeds(environment: Environment, folder: Path) -> None:
     """Make the seeds that are missing; those that are there stay as they are."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,9 +52,8 @@ def make_seeds(environment: Environment, folder: Path) -> None:
         path = folder / f"{user}.nk"
         if path.exists():
             continue
-        seed = nkeys.encode_seed(os.urandom(SEED_BYTES), nkeys.PREFIX_BYTE_USER)
         with open(path, "wb", opener=_private) as file:
-            file.write(seed)
+            file.write(new_seed())
         sys.stderr.write(f"made the seed of {user}\n")
 
 
@@ -76,7 +70,7 @@ def values(environment: Environment, keys: Mapping[str, str]) -> dict[str, Any]:
         readers[region].append(agency)
     platform = {
         "jetstream": True,
-        "users": [{"nkey": keys["platform"]}],
+        "users": [{"nkey": keys[PLATFORM_USER]}],
         # Only the accounts that are named may import a region's events.
         "exports": [
             {"stream": subjects(region), "accounts": accounts}
@@ -87,7 +81,7 @@ def values(environment: Environment, keys: Mapping[str, str]) -> dict[str, Any]:
         agency: _agency(keys[agency], subjects(region))
         for agency, region in environment.agencies.items()
     }
-    own = {SYSTEM: {"users": [{"nkey": keys["sys"]}]}, PLATFORM: platform}
+    own = {SYSTEM: {"users": [{"nkey": keys[SYSTEM_USER]}]}, PLATFORM: platform}
     return {"config": {"merge": {"system_account": SYSTEM, "accounts": own | agencies}}}
 
 
