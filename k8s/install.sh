@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=k8s/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-STEPS=(namespaces certificates edge observe operators secrets database bus keycloak platform)
+STEPS=(namespaces secrets certificates edge observe operators database bus keycloak platform)
 ENVIRONMENT="${1:-}"
 [ -f "$K8S/environments/$ENVIRONMENT.env" ] ||
   fail "usage: k8s/install.sh ENVIRONMENT [STEP...]; an environment is one of: $(cd "$K8S/environments" && echo *.env)"
@@ -23,6 +23,13 @@ PORT="$([ "$EDGE_PORT" = 443 ] || printf ':%s' "$EDGE_PORT")"
 namespaces() {
   say "namespaces"
   kubectl apply -f "$K8S/namespaces.yaml"
+}
+
+secrets() {
+  say "Secrets: those that are missing"
+  "$PYTHON" "$K8S/made_secrets.py" "$REGIONS"
+  kubectl -n smartcity get secret postgres-backup >/dev/null 2>&1 ||
+    fail "the Secret smartcity/postgres-backup is missing: the object store's ACCESS_KEY_ID and SECRET_ACCESS_KEY (k8s/README.md, Backups)"
 }
 
 certificates() {
@@ -51,11 +58,9 @@ observe() {
   install observability tempo oci://ghcr.io/grafana-community/helm-charts/tempo "$TEMPO_CHART" \
     --values "$values/tempo.yaml"
   install observability collector oci://ghcr.io/open-telemetry/opentelemetry-helm-charts/opentelemetry-collector \
-    "$OPENTELEMETRY_COLLECTOR_CHART" --values "$values/collector.yaml" \
-    --set "image.tag=$OPENTELEMETRY_COLLECTOR_TAG"
+    "$OPENTELEMETRY_COLLECTOR_CHART" --values "$values/collector.yaml"
   install observability logs oci://ghcr.io/open-telemetry/opentelemetry-helm-charts/opentelemetry-collector \
-    "$OPENTELEMETRY_COLLECTOR_CHART" --values "$values/logs.yaml" \
-    --set "image.tag=$OPENTELEMETRY_COLLECTOR_TAG"
+    "$OPENTELEMETRY_COLLECTOR_CHART" --values "$values/logs.yaml"
 }
 
 operators() {
@@ -73,13 +78,6 @@ operators() {
     -f "$keycloak/keycloakrealmimports.k8s.keycloak.org-v1.yml"
   kubectl -n keycloak apply -f "$keycloak/kubernetes.yml"
   kubectl -n keycloak rollout status deployment/keycloak-operator --timeout=5m
-}
-
-secrets() {
-  say "Secrets: those that are missing"
-  "$PYTHON" "$K8S/made_secrets.py" "$REGIONS"
-  kubectl -n smartcity get secret postgres-backup >/dev/null 2>&1 ||
-    fail "the Secret smartcity/postgres-backup is missing: the object store's ACCESS_KEY_ID and SECRET_ACCESS_KEY (k8s/README.md, Backups)"
 }
 
 database() {

@@ -19,7 +19,7 @@ from pathlib import Path
 from bus_users import new_seed, users
 from environment import Environment, read_environment
 
-PLATFORM, KEYCLOAK = "smartcity", "keycloak"
+PLATFORM, KEYCLOAK, OBSERVABILITY = "smartcity", "keycloak", "observability"
 SERVICES = tuple(
     sorted(path.parent.name for path in Path(__file__).parents[1].glob("services/*/migrations"))
 )
@@ -64,6 +64,8 @@ def wanted(environment: Environment) -> Iterator[Secret]:
     key = base64.b64encode(os.urandom(KEY_BYTES)).decode()
     keyring = json.dumps({"active": "k1", "keys": {"k1": key}})
     yield Secret(name="contact-keys", data={"contact_keys.json": keyring}, labels={})
+    grafana = {"username": "admin", "password": secrets.token_urlsafe(KEY_BYTES)}
+    yield Secret(name="grafana-admin", data=grafana, namespaces=(OBSERVABILITY,), labels={})
 
 
 def _database_role(role: str, namespaces: tuple[str, ...] = (PLATFORM,)) -> Secret:

@@ -1,4 +1,4 @@
-"""Print the Secrets of a laptop's object store: one key, for the store and for who writes backups."""
+"""Print the Secrets of a laptop's object store: one key, for it and for who writes backups."""
 
 import json
 import secrets

@@ -21,7 +21,8 @@ kubectl config use-context kind-smartcity
 
 say "images of this tree, loaded into the cluster"
 for image in services gateway; do
-  docker build --quiet --file "$K8S/../docker/$image.Dockerfile" --tag "smartcity/$image:laptop" "$K8S/.."
+  docker build --quiet --file "$K8S/../docker/Dockerfile" --target "$image" \
+    --tag "smartcity/$image:laptop" "$K8S/.."
   kind load docker-image "smartcity/$image:laptop" --name smartcity
 done
 
@@ -30,12 +31,13 @@ done
 say "the edge at :8443, by the same names inside the cluster"
 kubectl -n envoy-gateway-system patch service edge --type strategic \
   --patch '{"spec": {"ports": [{"port": 8443, "nodePort": 30443}]}}'
-rewrite='rewrite stop name regex (.*\\.)?smartcity\\.localhost edge.envoy-gateway-system.svc.cluster.local answer auto'
 corefile="$(kubectl -n kube-system get configmap coredns -o 'jsonpath={.data.Corefile}')"
-if [[ "$corefile" != *smartcity* ]]; then
-  corefile="${corefile/ready/ready
-    ${rewrite//\\\\/\\}}"
-  kubectl -n kube-system create configmap coredns --from-literal="Corefile=$corefile" \
+if [[ "$corefile" != *smartcity.localhost* ]]; then
+  rules=ready
+  for name in smartcity.localhost grpc.smartcity.localhost auth.smartcity.localhost; do
+    rules+=$'\n'"    rewrite name exact $name edge.envoy-gateway-system.svc.cluster.local"
+  done
+  kubectl -n kube-system create configmap coredns --from-literal="Corefile=${corefile/ready/$rules}" \
     --dry-run=client -o yaml | kubectl -n kube-system replace -f -
   kubectl -n kube-system rollout restart deployment/coredns
 fi
@@ -50,6 +52,6 @@ kubectl -n object-store rollout status deployment/object-store --timeout=5m
 kubectl -n object-store exec deployment/object-store -- \
   sh -c 'echo "s3.bucket.list" | weed shell | grep -q backups || echo "s3.bucket.create -name backups" | weed shell'
 
-"$K8S/install.sh" laptop observe operators secrets database bus keycloak platform
+"$K8S/install.sh" laptop secrets observe operators database bus keycloak platform
 say "ready: https://smartcity.localhost:8443 (its authority: kubectl -n edge get secret edge-tls)"
 echo "people: kubectl -n keycloak port-forward service/keycloak-service 8081:8080, then k8s/README.md, People"
