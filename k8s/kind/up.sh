@@ -29,8 +29,9 @@ done
 "$K8S/install.sh" laptop namespaces certificates edge
 
 say "the edge at :8443, by the same names inside the cluster"
-kubectl -n envoy-gateway-system patch service edge --type strategic \
-  --patch '{"spec": {"ports": [{"port": 8443, "nodePort": 30443}]}}'
+port='{"type": "StrategicMerge", "value": {"spec": {"ports": [{"port": 8443, "nodePort": 30443}]}}}'
+kubectl -n edge patch envoyproxy edge --type merge \
+  --patch '{"spec": {"provider": {"kubernetes": {"envoyService": {"patch": '"$port"'}}}}}'
 corefile="$(kubectl -n kube-system get configmap coredns -o 'jsonpath={.data.Corefile}')"
 if [[ "$corefile" != *smartcity.localhost* ]]; then
   rules=ready
