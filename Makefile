@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.lock $(PACKAGES:%=%
 
 .PHONY: help
 help: ## List every target
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED):
 	@echo "installing into $(VENV) (once)"
@@ -84,6 +84,18 @@ format: $(INSTALLED) ## Set the code's form, and mend what ruff can mend
 .PHONY: bench
 bench: $(INSTALLED) ## Measure speed and memory beside their baselines, and print the tables
 	@$(BIN)/python bench
+
+.PHONY: kind-up
+kind-up: $(INSTALLED) ## Bring the platform up in a kind cluster on this machine (docker, kind; k8s/README.md)
+	@k8s/kind/up.sh
+
+.PHONY: kind-down
+kind-down: ## Delete that cluster with everything in it
+	@k8s/kind/down.sh
+
+.PHONY: e2e-k8s
+e2e-k8s: $(INSTALLED) ## Install into that cluster and see what it survives; says why when it is skipped
+	@$(BIN)/python k8s/e2e/run.py
 
 .PHONY: hooks
 hooks: $(INSTALLED) ## Let git check each commit as CI does (pre-commit)
