@@ -1,4 +1,4 @@
-"""Fixtures of a cluster: its public address with a token, as the journeys of `tests/e2e` take it."""
+"""Fixtures of a cluster: its address and a token, as the journeys of `tests/e2e` take them."""
 
 import os
 import ssl
