@@ -3,10 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CHECKED := libs services bench k8s tests conftest.py
+CHECKED := libs services bench k8s requirements tests conftest.py
 PACKAGES := libs/protos libs/common libs/probes libs/agent libs/devstack services/inventory services/monitoring services/gateway
 # The environment is made anew when a lock or a package's own file changes.
-INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.lock $(PACKAGES:%=%/pyproject.toml) | cksum | cut -d' ' -f1)
+INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.lock requirements/carriers.lock $(PACKAGES:%=%/pyproject.toml) | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
 
@@ -18,6 +18,8 @@ $(INSTALLED):
 	@echo "installing into $(VENV) (once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 cannot make a virtual environment: install its venv module (Debian: python3-venv)"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/carriers.lock
+	@$(BIN)/python requirements/unpack.py
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index $(PACKAGES:%=-e %)
 	@rm -f $(VENV)/.installed-*
 	@touch $@
@@ -111,4 +113,4 @@ release-protos: $(INSTALLED) ## Make today's protos the release that later ones 
 
 .PHONY: lock
 lock: $(INSTALLED) ## Choose the newest versions of the dependencies and lock them with hashes
-	@for set in run dev; do (cd requirements && ../$(BIN)/uv pip compile --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet $$set.in -o $$set.lock); done
+	@cd requirements && lock() { ../$(BIN)/uv pip compile --universal --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet $$1.in -o $$1.lock $$2; } && lock run && lock dev && lock carriers --no-deps

@@ -66,7 +66,7 @@ def test_nothing_names_where_packages_come_from() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("lock", ["run.lock", "dev.lock"])
+@pytest.mark.parametrize("lock", ["run.lock", "dev.lock", "carriers.lock"])
 def test_every_requirement_is_pinned_with_hashes(lock: str) -> None:
     text = (ROOT / "requirements" / lock).read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]

@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from common.settings import Address, ServiceSettings, load, read_secret
+from common.setting_kinds import read_secret
+from common.settings import Address, ServiceSettings, load
 
 
 class Settings(ServiceSettings):

@@ -12,20 +12,31 @@ from wsgiref.simple_server import WSGIServer
 import prometheus_client
 
 from common.caller import CALLER, SYSTEM
+from common.rpc.health import Health, answering
 from common.telemetry.logs import logger
 
 Background = Callable[[], Coroutine[Any, Any, None]]
 
 
-async def run_worker(metrics_address: str, background: Sequence[Background]) -> None:
-    """Work as the system until SIGTERM or SIGINT, or until one of the works ends with its error."""
+async def run_worker(
+    metrics_address: str, background: Sequence[Background], health_address: str = ""
+) -> None:
+    """Work as the system until SIGTERM or SIGINT, or until one of the works ends with its error.
+
+    A worker is ready as long as it works: nobody calls it, so what is away need not be told.
+    """
     stopping = stop_signal()
     metrics = start_metrics(metrics_address)
+    told = Health()
+    await told.live()
     CALLER.set(SYSTEM)
-    running = [asyncio.create_task(run()) for run in background]
-    logger().info("working", metrics=metrics_address)
-    await first_end(stopping, running)
-    await cancelled(running)
+    async with answering(told, health_address):
+        running = [asyncio.create_task(run()) for run in background]
+        await told.ready(able=True)
+        logger().info("working", metrics=metrics_address)
+        await first_end(stopping, running)
+        await told.ready(able=False)
+        await cancelled(running)
     metrics.close()
     logger().info("stopped")
 

@@ -8,9 +8,17 @@ from typing import Annotated, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from common.sealing import Keyring
+from common.setting_kinds import (
+    AuthorityFile,
+    SecretFile,
+    SeedFile,
+    TlsFolder,
+    is_a_file,
+    without_secrets,
+)
 
 PREFIX = "SMARTCITY_"
 IN_A_CLUSTER = "KUBERNETES_SERVICE_HOST"
@@ -53,16 +61,43 @@ IssuerUrl = Annotated[str, AfterValidator(_issuer)]
 """An OpenID Connect issuer: its keys come over TLS, or from this machine."""
 
 
-class ServiceSettings(BaseSettings):
-    """What every process takes from `SMARTCITY_*`; a service adds its own fields."""
+class OurSettings(BaseSettings):
+    """What is read from `SMARTCITY_*`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
+
+class BusSettings(OurSettings):
+    """Where the bus is, and how to be let in; `common.events.bus.bus_of` opens it."""
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    """The servers of one cluster, joined by commas; `tls://` where they speak TLS."""
+    nats_replicas: Annotated[int, Field(ge=1, le=5)] = 1
+    """How many servers keep each stream; 3 where there are three."""
+    nats_seed_file: SeedFile | None = None
+    """The nkey seed (`SU...`) of the user that this process is to the bus."""
+    nats_ca_file: AuthorityFile | None = None
+    """The authority (PEM) of the servers' certificates, when it is none that the system knows."""
+
+
+class DatabaseSettings(OurSettings):
+    """Where the database is; `common.postgres.database.database_of` opens it."""
+
+    database_url: str
+    """`postgresql://role@host/name?sslmode=verify-full&sslrootcert=/path`."""
+    database_password_file: SecretFile | None = None
+    """The role's password, when the URL has none; read anew for each new connection."""
+
+
+class ServiceSettings(BusSettings):
+    """What every process takes from `SMARTCITY_*`; a service adds its own fields."""
+
     grpc_address: Address = "127.0.0.1:50051"
     metrics_address: Address = "127.0.0.1:9101"
-    nats_url: str = "nats://127.0.0.1:4222"
-    nats_replicas: int = 1
-    """How many servers keep each stream; 3 where there are three."""
+    health_address: Address | Literal[""] = ""
+    """A plain gRPC port with nothing but health, for probes that speak no TLS; "" is none."""
+    tls_folder: TlsFolder | None = None
+    """`tls.crt`, `tls.key` and `ca.crt` of calls between services; without it they are plain."""
     identity: Literal["required", "off"] = "required"
     """`off` lets everybody call everything: for measurements; refused in a cluster."""
     oidc_issuer: IssuerUrl = ""
@@ -90,18 +125,11 @@ def load(kind: type[Settings]) -> Settings:
     """Return the settings of this process, or exit with 2 after naming every wrong variable."""
     try:
         return kind()
+    except SettingsError as error:  # a list or an object that is no JSON; the text names the field
+        refuse([str(error)])
     except ValidationError as error:
         prefix = str(kind.model_config.get("env_prefix", PREFIX))
         refuse([_sentence(prefix, dict(problem)) for problem in error.errors(include_url=False)])
-
-
-def read_secret(path: Path) -> str:
-    """Return the secret that the file holds, without the line's end.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    return path.read_text(encoding="utf-8").strip()
 
 
 def keyring_in(path: Path) -> Keyring:
@@ -109,7 +137,8 @@ def keyring_in(path: Path) -> Keyring:
     try:
         return Keyring.read(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        refuse([f"{PREFIX}CONTACT_KEYS_FILE: {path} holds no keys: {error!r}"])
+        shown = str(path) if is_a_file(path) else "what is no file"
+        refuse([f"{PREFIX}CONTACT_KEYS_FILE: {shown} holds no keys: {type(error).__name__}"])
 
 
 def production_signs(environment: Mapping[str, str]) -> list[str]:
@@ -121,7 +150,11 @@ def production_signs(environment: Mapping[str, str]) -> list[str]:
 def _sentence(prefix: str, problem: dict[str, object]) -> str:
     place = problem["loc"]
     name = "_".join(str(part) for part in place) if isinstance(place, tuple) else str(place)
-    given = "" if problem["type"] == "missing" else f" (it is {problem['input']!r})"
+    value = problem["input"]
+    # Somebody may have given the secret itself in place of its file.
+    hidden = name.lower().endswith(("_file", "_folder")) and not is_a_file(value)
+    shown = "" if hidden else without_secrets(value)
+    given = "" if problem["type"] == "missing" or not shown else f" (it is {shown!r})"
     return f"{prefix}{name.upper()}: {problem['msg']}{given}"
 
 

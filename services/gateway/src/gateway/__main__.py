@@ -3,10 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import prometheus_client
 from common.settings import load
 from common.telemetry.logs import configure_logs, logger
 
@@ -15,6 +12,7 @@ from gateway.contract import UpstreamUnknown, load_contract
 from gateway.envoy_process import Envoy
 from gateway.health import Health, HealthServicer, Upstreams
 from gateway.http_server import served
+from gateway.metrics_page import metrics_page
 from gateway.own_grpc import own_grpc
 from gateway.pages import Documents, pages
 from gateway.routes import Routes
@@ -31,7 +29,7 @@ async def run(settings: GatewaySettings) -> int:
     contract = load_contract(settings.upstreams)
     routes = Routes(contract)
     envoy = Envoy(settings)
-    upstreams = Upstreams(settings.upstreams)
+    upstreams = Upstreams(settings.upstreams, settings.tls_folder)
     health = Health(upstreams, envoy.runs)
     async with (
         served(
@@ -39,18 +37,20 @@ async def run(settings: GatewaySettings) -> int:
             settings.pages_address,
         ),
         envoy.running(bootstrap(contract, routes, settings)),
-        _metrics(settings.metrics_address),
+        served(metrics_page(envoy.statistics), settings.metrics_address),
         upstreams,
         own_grpc(settings.grpc_address, contract, HealthServicer(contract, health, upstreams)),
     ):
         logger().info("serving", http=settings.http_address)
-        code = await _until(stopping, envoy, health, settings.drain_s)
+        code = await _until(stopping, envoy, health, settings)
         await envoy.stop()
     logger().info("stopped")
     return code
 
 
-async def _until(stopping: asyncio.Event, envoy: Envoy, health: Health, drain_s: float) -> int:
+async def _until(
+    stopping: asyncio.Event, envoy: Envoy, health: Health, settings: GatewaySettings
+) -> int:
     ended = asyncio.create_task(envoy.ended())
     told = asyncio.create_task(stopping.wait())
     await asyncio.wait((ended, told), return_when=asyncio.FIRST_COMPLETED)
@@ -60,21 +60,10 @@ async def _until(stopping: asyncio.Event, envoy: Envoy, health: Health, drain_s:
         return 1
     ended.cancel()
     health.drain()
-    logger().info("draining", at_most_s=drain_s)
-    await envoy.drain(drain_s)
+    logger().info("draining", at_most_s=settings.drain_s)
+    await envoy.leave(settings.leave_s)
+    await envoy.drain(settings.drain_s)
     return 0
-
-
-@asynccontextmanager
-async def _metrics(address: str) -> AsyncIterator[None]:
-    host, _, port = address.rpartition(":")
-    server, thread = prometheus_client.start_http_server(int(port), host)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _stop_signal() -> asyncio.Event:

@@ -8,9 +8,12 @@ from gateway.edge_listener import ENVOY, public_listener, socket_address
 from gateway.edge_routes import COLLECTOR, OWN_GRPC, PAGES
 from gateway.routes import Routes
 from gateway.settings import GatewaySettings
+from gateway.upstream_tls import transport_socket
 
 JsonObject = dict[str, Any]
 MAX_CONNECTIONS = 10_000
+REFRESH_S = 2
+"""How often the names of services are asked for their replicas; Kubernetes lets 5 s pass."""
 
 
 def bootstrap(contract: Contract, routes: Routes, settings: GatewaySettings) -> JsonObject:
@@ -31,16 +34,24 @@ def _clusters(settings: GatewaySettings) -> list[JsonObject]:
     collector = (settings.otlp_address,) if settings.otlp_address else ()
     return [
         *(_cluster(COLLECTOR, (address,), _http2()) for address in collector),
-        *(_replicated(name, addresses) for name, addresses in settings.upstreams.items()),
+        *(_replicated(name, addresses, settings) for name, addresses in settings.upstreams.items()),
         _cluster(OWN_GRPC, (settings.grpc_address,), _http2()),
         _cluster(PAGES, (settings.pages_address,), http1),
     ]
 
 
-def _replicated(name: str, addresses: Sequence[str]) -> JsonObject:
-    """Spread calls over the replicas that say they serve; over all when none does."""
+def _replicated(name: str, addresses: Sequence[str], settings: GatewaySettings) -> JsonObject:
+    """Spread calls over the replicas that say they serve; over all when none does.
+
+    A name may stand for several addresses, as that of a headless service of Kubernetes does. One
+    that the name no longer leads to is kept as long as it says SERVING, and left when it does not.
+    """
+    tls = {"transport_socket": transport_socket(addresses, settings.state_folder)}
     return {
         **_cluster(name, addresses, _http2()),
+        **(tls if settings.tls_folder else {}),
+        "dns_refresh_rate": f"{REFRESH_S}s",
+        "dns_failure_refresh_rate": {"base_interval": "0.5s", "max_interval": f"{REFRESH_S}s"},
         "lb_policy": "LEAST_REQUEST",
         "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
         "health_checks": [

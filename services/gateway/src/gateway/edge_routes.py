@@ -20,7 +20,15 @@ COLLECTOR = "collector"
 """The cluster that is the OpenTelemetry collector, where there is one."""
 CALL_S = 60
 FILE_S = 180
-PAGE_PATHS = ("/", "/openapi.json", "/asyncapi.json", "/healthz", "/readyz", "/docs")
+PAGE_PATHS = (
+    "/",
+    "/openapi.json",
+    "/asyncapi.json",
+    "/healthz",
+    "/readyz",
+    "/readyz/edge",
+    "/docs",
+)
 WELL_FORMED = {
     "grpc-timeout": "[0-9]{1,8}[HMSmun]",
     "grpc-encoding": "identity|gzip|deflate",

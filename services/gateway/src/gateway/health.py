@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -10,16 +11,11 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.channels import Channels
 from gateway.contract import Contract, service_of, upstream_of
 
 CHECK_S = 1.0
 WATCH_EVERY_S = 1.0
-# A service that comes back must be seen at once, so the pause between attempts stays short.
-CHANNEL = [
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 500),
-]
 State = int
 """A value of grpc.health.v1.HealthCheckResponse.ServingStatus."""
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -31,15 +27,13 @@ Context = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.Hea
 class Upstreams:
     """The services behind the edge, asked by gRPC for their health."""
 
-    def __init__(self, addresses: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, addresses: Mapping[str, Sequence[str]], tls_folder: Path | None = None
+    ) -> None:
         self._addresses = addresses
-        self._channels: dict[str, list[grpc.aio.Channel]] = {}
+        self._channels = Channels(addresses, tls_folder)
 
     async def __aenter__(self) -> Self:
-        for name, addresses in self._addresses.items():
-            self._channels[name] = [
-                grpc.aio.insecure_channel(address, options=CHANNEL) for address in addresses
-            ]
         return self
 
     async def __aexit__(
@@ -48,12 +42,11 @@ class Upstreams:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        every = [channel for channels in self._channels.values() for channel in channels]
-        await asyncio.gather(*(channel.close() for channel in every))
+        await self._channels.close()
 
     async def state(self, upstream: str, service: str = "") -> State:
         """Return what the replica that is best says within a second; silence is NOT_SERVING."""
-        channels = self._channels.get(upstream, [])
+        channels = self._channels.of(upstream)
         found = await asyncio.gather(*(_state(channel, service) for channel in channels))
         return SERVING if SERVING in found else next(iter(found), NOT_SERVING)
 
@@ -66,7 +59,7 @@ class Upstreams:
             grpc.aio.AioRpcError: The service refuses or does not answer in time.
         """
         service = service_of(rpc)
-        channel = random.choice(self._channels[upstream_of(service)])  # noqa: S311 - a replica
+        channel = random.choice(self._channels.of(upstream_of(service)))  # noqa: S311 - a replica
         method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
             f"/{service.full_name}/{rpc.name}"
         )
@@ -106,6 +99,14 @@ class Health:
     async def alive(self) -> dict[str, object]:
         """Return whether this process and its Envoy run."""
         return {"status": "SERVING" if self._envoy_runs() else "NOT_SERVING"}
+
+    async def able(self) -> dict[str, object]:
+        """Return whether this gateway takes calls, whatever is behind it: that is for each call.
+
+        A service that is away must not take every gateway out of turn, and with it all others.
+        """
+        serves = self._envoy_runs() and not self._draining
+        return {"status": "SERVING" if serves else "NOT_SERVING", "draining": self._draining}
 
     async def ready(self) -> dict[str, object]:
         """Return whether every upstream answers now, and which do not."""

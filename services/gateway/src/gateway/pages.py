@@ -143,6 +143,7 @@ def pages(routes: Routes, upstreams: Upstreams, health: Health, documents: Docum
             Route("/docs/events", documents.events.answer),
             Route("/healthz", _telling(health.alive)),
             Route("/readyz", _telling(health.ready)),
+            Route("/readyz/edge", _telling(health.able)),
             Route("/docs", _docs),
             Route("/docs/", _docs),
             Mount("/docs", StaticFiles(packages=[("gateway", "docs"), ("swagger_ui", "static")])),

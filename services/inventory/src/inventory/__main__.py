@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
-from common.events.bus import open_bus
+from common.events.bus import bus_of
 from common.events.relay import Relay
-from common.postgres.database import open_database
+from common.postgres.database import database_of
 from common.postgres.migrations import migrate_command
 from common.rpc.server import serve
 from common.settings import load
@@ -16,15 +16,17 @@ from common.telemetry.logs import configure_logs
 
 from inventory import commands
 from inventory.api.servicer import published
-from inventory.settings import InventorySettings, OwnerSettings
+from inventory.settings import InventorySettings, MigrationSettings, OwnerSettings
 
 
 def main(words: Sequence[str]) -> int:
     """Run the command that the words name."""
     options = _parser().parse_args(words)
     if options.command == "migrate":
-        owner = load(OwnerSettings)
-        return migrate_command(owner.migration_url, owner.migrations_folder)
+        owner = load(MigrationSettings)
+        return migrate_command(
+            owner.migration_url, owner.migrations_folder, owner.database_password_file
+        )
     if options.command == "load":
         return uvloop.run(commands.load(load(OwnerSettings), options))
     if options.command == "reseal":
@@ -43,8 +45,8 @@ async def _serve(settings: InventorySettings) -> None:
     keyring = settings.keyring()
     connections = settings.database_connections
     async with (
-        open_database(settings.database_url, size=connections) as database,
-        open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
+        database_of(settings, size=connections) as database,
+        bus_of(settings) as bus,
     ):
         service = published(commands.dependencies(database, keyring))
         relay = Relay(database, bus, "INVENTORY")

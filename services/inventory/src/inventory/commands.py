@@ -9,7 +9,7 @@ import uuid_utils
 from common.caller import CALLER, SYSTEM
 from common.errors import ServiceError
 from common.postgres import history
-from common.postgres.database import Database, open_database
+from common.postgres.database import Database, database_of
 from common.sealing import Keyring
 from rich.progress import Progress
 
@@ -26,7 +26,7 @@ async def load(settings: OwnerSettings, options: argparse.Namespace) -> int:
     """Load a data set; return the exit code."""
     CALLER.set(SYSTEM)
     dataset = await asyncio.to_thread(read_dataset, options.folder, options.region)
-    async with open_database(settings.database_url, size=2) as database:
+    async with database_of(settings, size=2) as database:
         needs = dependencies(database, Keyring("", {}))
         try:
             report = await load_dataset(needs, dataset, first_only=options.first)
@@ -40,7 +40,7 @@ async def load(settings: OwnerSettings, options: argparse.Namespace) -> int:
 async def verify(settings: OwnerSettings) -> int:
     """Check the chain of the history; return the exit code."""
     async with (
-        open_database(settings.database_url, size=1) as database,
+        database_of(settings, size=1) as database,
         database.snapshot() as connection,
     ):
         whole, sentence = await history.verify(connection)
@@ -52,7 +52,7 @@ async def reseal(settings: InventorySettings, *, dry_run: bool) -> int:
     """Seal all contacts under the active key, or count them by key; return the exit code."""
     CALLER.set(SYSTEM)
     keyring = settings.keyring()
-    async with open_database(settings.database_url, size=1) as database:
+    async with database_of(settings, size=1) as database:
         try:
             if not dry_run:
                 with Progress() as bar:
@@ -74,7 +74,7 @@ async def tell(settings: OwnerSettings) -> int:
     """Tell all points and circuits anew; return the exit code."""
     CALLER.set(SYSTEM)
     counts: list[int] = []
-    async with open_database(settings.database_url, size=1) as database:
+    async with database_of(settings, size=1) as database:
         await tell_again(database, counts.append)
     sys.stdout.write(f"told anew: points and circuits {sum(counts)}\n")
     return 0

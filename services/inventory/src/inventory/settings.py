@@ -3,16 +3,15 @@
 from pathlib import Path
 
 from common.sealing import Keyring
-from common.settings import ServiceSettings, keyring_in
+from common.setting_kinds import SecretFile
+from common.settings import DatabaseSettings, OurSettings, ServiceSettings, keyring_in
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
-class InventorySettings(ServiceSettings):
-    """The settings of the service."""
+class InventorySettings(ServiceSettings, DatabaseSettings):
+    """The settings of the service, which has a database role of its own."""
 
-    database_url: str
-    """`postgresql://inventory@host/inventory`, the service's own role."""
     database_connections: int = 10
     contact_keys_file: Path
     """The keys of personal data: `{"active": id, "keys": {id: base64 of 32 bytes}}`."""
@@ -22,11 +21,15 @@ class InventorySettings(ServiceSettings):
         return keyring_in(self.contact_keys_file)
 
 
-class OwnerSettings(ServiceSettings):
-    """The settings of the commands that run under the owner's role: migrate and load."""
+class OwnerSettings(ServiceSettings, DatabaseSettings):
+    """The settings of the commands that run under the owner's role: load, verify and tell."""
 
-    database_url: str
-    """`postgresql://inventory_owner@host/inventory`, for load."""
+
+class MigrationSettings(OurSettings):
+    """The settings of `migrate`, which runs under the owner's role."""
+
     migration_url: str
-    """The same database in dbmate's form, for migrate."""
+    """The database in dbmate's form."""
+    database_password_file: SecretFile | None = None
+    """The owner's password, when the URL has none."""
     migrations_folder: Path = MIGRATIONS

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from functools import partial
 
 import uvloop
-from common.events.bus import open_bus
+from common.events.bus import bus_of
 from common.events.consumer import Consumer
 from common.events.relay import Relay
-from common.postgres.database import open_database
+from common.postgres.database import database_of
 from common.postgres.migrations import migrate_command
 from common.rpc.server import serve
 from common.settings import load
@@ -23,14 +23,16 @@ from monitoring.operations.run_incidents import run_incidents
 from monitoring.operations.run_notifier import run_notifier
 from monitoring.operations.run_writer import run_writer
 from monitoring.operations.turn_maintenance import run_maintenance
-from monitoring.settings import MonitoringSettings, OwnerSettings, ProberSettings
+from monitoring.settings import MigrationSettings, MonitoringSettings, ProberSettings
 
 
 def main(words: Sequence[str]) -> int:
     """Run the command that the words name."""
     if list(words) == ["migrate"]:
-        owner = load(OwnerSettings)
-        return migrate_command(owner.migration_url, owner.migrations_folder)
+        owner = load(MigrationSettings)
+        return migrate_command(
+            owner.migration_url, owner.migrations_folder, owner.database_password_file
+        )
     if list(words) == ["probe"]:
         uvloop.run(probe(load(ProberSettings)))
         return 0
@@ -48,8 +50,8 @@ def main(words: Sequence[str]) -> int:
 async def _serve(settings: MonitoringSettings) -> None:
     keyring = settings.keyring()
     async with (
-        open_database(settings.database_url, size=settings.database_connections) as database,
-        open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
+        database_of(settings, size=settings.database_connections) as database,
+        bus_of(settings) as bus,
     ):
         needs = Dependencies(
             database,

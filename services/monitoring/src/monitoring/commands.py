@@ -6,8 +6,8 @@ from functools import partial
 
 from common.caller import CALLER, SYSTEM
 from common.errors import ServiceError
-from common.events.bus import open_bus
-from common.postgres.database import open_database
+from common.events.bus import bus_of
+from common.postgres.database import database_of
 from common.running import run_worker
 from common.telemetry.logs import configure_logs
 
@@ -21,7 +21,7 @@ async def reseal(settings: MonitoringSettings) -> int:
     """Seal all notification targets under the active key; return the exit code."""
     CALLER.set(SYSTEM)
     try:
-        async with open_database(settings.database_url, size=1) as database:
+        async with database_of(settings, size=1) as database:
             done = await reseal_routes(database, settings.keyring())
     except ServiceError as error:
         sys.stderr.write(f"{error.message}\n")
@@ -35,12 +35,12 @@ async def probe(settings: ProberSettings) -> None:
     configure_logs(settings.log_level, "prober")
     allow_many_sockets()
     async with (
-        open_database(settings.database_url, size=settings.database_connections) as database,
-        open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus,
+        database_of(settings, size=settings.database_connections) as database,
+        bus_of(settings) as bus,
     ):
         options = ProberOptions(settings.probe_anchors, settings.stamp_port)
         work = partial(run_prober, Dependencies(database, bus), options)
-        await run_worker(settings.metrics_address, [work])
+        await run_worker(settings.metrics_address, [work], settings.health_address)
 
 
 def allow_many_sockets() -> None:

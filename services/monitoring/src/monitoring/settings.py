@@ -5,7 +5,15 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from common.sealing import Keyring
-from common.settings import PREFIX, Address, ServiceSettings, keyring_in
+from common.setting_kinds import SecretFile
+from common.settings import (
+    Address,
+    BusSettings,
+    DatabaseSettings,
+    OurSettings,
+    ServiceSettings,
+    keyring_in,
+)
 from probes.target import Kind, Target
 from pydantic import (
     BaseModel,
@@ -15,7 +23,7 @@ from pydantic import (
     IPvAnyNetwork,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 from smartcity.monitoring.v1.check_pb2 import Check
 
 from monitoring.operations.dependencies import NO_KEYS
@@ -74,11 +82,9 @@ def _parted(value: object) -> object:
 Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_parted)]
 
 
-class MonitoringSettings(ServiceSettings):
-    """The settings of the service."""
+class MonitoringSettings(ServiceSettings, DatabaseSettings):
+    """The settings of the service, which has a database role of its own."""
 
-    database_url: str
-    """`postgresql://monitoring@host/monitoring`, the service's own role."""
     database_connections: int = 12
     kept_days: Annotated[int, Field(ge=2, le=3650)] = 35
     """How many days of measurements are kept; older ones are refused."""
@@ -96,17 +102,13 @@ class MonitoringSettings(ServiceSettings):
         return keyring_in(self.contact_keys_file) if self.contact_keys_file else NO_KEYS
 
 
-class ProberSettings(BaseSettings):
-    """The settings of `probe`."""
+class ProberSettings(BusSettings, DatabaseSettings):
+    """The settings of `probe`, which has the service's database role."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
-
-    database_url: str
-    """`postgresql://monitoring@host/monitoring`, the service's own role."""
     database_connections: int = 4
     metrics_address: Address = "127.0.0.1:9101"
-    nats_url: str = "nats://127.0.0.1:4222"
-    nats_replicas: int = 1
+    health_address: Address | Literal[""] = ""
+    """A plain gRPC port with nothing but health, for probes; "" is none."""
     log_level: str = "INFO"
     probe_anchors: Annotated[tuple[Target, ...], NoDecode, BeforeValidator(_anchors)] = ()
     """Addresses, joined by commas, of which some answers while the prober itself is online:
@@ -115,9 +117,11 @@ class ProberSettings(BaseSettings):
     """Where STAMP checks ask that name no port."""
 
 
-class OwnerSettings(ServiceSettings):
+class MigrationSettings(OurSettings):
     """The settings of `migrate`, which runs under the owner's role."""
 
     migration_url: str
     """The database in dbmate's form."""
+    database_password_file: SecretFile | None = None
+    """The owner's password, when the URL has none."""
     migrations_folder: Path = MIGRATIONS

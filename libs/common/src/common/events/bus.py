@@ -1,9 +1,11 @@
 """The bus: a connection to NATS that comes back by itself, and the streams of `streams.toml`."""
 
 import asyncio
+import ssl
 import tomllib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from nats.js.api import StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
 from common.errors import Kind, ServiceError
+from common.setting_kinds import user_of_seed
+from common.settings import BusSettings
 from common.telemetry.logs import logger
 
 STREAMS = Path(__file__).with_name("streams.toml")
@@ -29,12 +33,40 @@ class BusAway(ServiceError):
     retry_after_s = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the servers of the bus let this process in, and by what it knows them."""
+
+    seed_file: Path | None = None
+    """The nkey seed of its user; read anew for each new connection."""
+    ca_file: Path | None = None
+    """The authority of the servers' certificates, when it is none that the system knows."""
+
+    def options(self) -> dict[str, Any]:
+        """Return what nats-py is told; the files are read now.
+
+        Raises:
+            OSError: A file cannot be read.
+            ValueError: The seed is none.
+        """
+        found: dict[str, Any] = {}
+        if self.seed_file is not None:
+            user_of_seed(self.seed_file)
+            found["nkeys_seed"] = str(self.seed_file)
+        if self.ca_file is not None:
+            found["tls"] = ssl.create_default_context(cafile=self.ca_file)
+        return found
+
+
 class Bus:
     """The connection of one process."""
 
-    def __init__(self, replicas: int = 1) -> None:
+    def __init__(self, replicas: int = 1, access: Access | None = None) -> None:
         self._replicas = replicas
+        self._access = access or Access()
         self._closing = False
+        self.last_error = ""
+        """Why there is no connection; "" while there is one."""
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
         self.connected = asyncio.Event()
@@ -83,29 +115,27 @@ class Bus:
 
     async def keep_connected(self, url: str) -> None:
         """Connect, and connect anew whenever the client gave up; nats-py does so at some errors."""
-        told = False
         while True:
             if self._client is None or self._client.is_closed:
                 try:
                     await self._connect(url)
-                    told = False
-                except (OSError, nats.errors.Error) as error:
-                    if not told:
-                        logger().warning("bus cannot be reached", error=repr(error))
-                    told = True
+                except (OSError, ValueError, nats.errors.Error) as error:
+                    await self._failed(error)
             await asyncio.sleep(RECONNECT_S)
 
     async def _connect(self, url: str) -> None:
         self._client = await nats.connect(
-            url,
+            [server.strip() for server in url.split(",")],
             max_reconnect_attempts=NO_LIMIT,
             reconnect_time_wait=RECONNECT_S,
             reconnected_cb=self._came,
             disconnected_cb=self._went,
-            error_cb=_told,
+            error_cb=self._failed,
             ping_interval=5,
             max_outstanding_pings=2,
+            **self._access.options(),
         )
+        self.last_error = ""
         self._jetstream = self._client.jetstream()
         self._came_once.set()
         self.connected.set()
@@ -122,11 +152,21 @@ class Bus:
 
     async def _came(self) -> None:
         logger().info("bus is back")
+        self.last_error = ""
         self.connected.set()
 
     async def _went(self) -> None:
         if not self._closing:
             logger().warning("bus went away")
+
+    async def _failed(self, error: Exception) -> None:
+        """Say once why there is no connection; nats-py tells it again with each try."""
+        reason = f"{type(error).__name__}: {error}"
+        if self.is_connected or reason == self.last_error:
+            logger().debug("bus", error=reason)
+            return
+        self.last_error = reason
+        logger().warning("bus cannot be reached", error=reason)
 
     def _config(self, name: str, described: dict[str, Any]) -> StreamConfig:
         return StreamConfig(
@@ -142,9 +182,11 @@ class Bus:
 
 
 @asynccontextmanager
-async def open_bus(url: str, *, replicas: int = 1) -> AsyncIterator[Bus]:
-    """Open the bus; it need not be there yet."""
-    bus = Bus(replicas)
+async def open_bus(
+    url: str, *, replicas: int = 1, access: Access | None = None
+) -> AsyncIterator[Bus]:
+    """Open the bus, whose servers' URLs are joined by commas; it need not be there yet."""
+    bus = Bus(replicas, access)
     connecting = asyncio.create_task(bus.keep_connected(url))
     try:
         yield bus
@@ -155,6 +197,7 @@ async def open_bus(url: str, *, replicas: int = 1) -> AsyncIterator[Bus]:
         await bus.close()
 
 
-async def _told(error: Exception) -> None:
-    """Take what nats-py tells of a lost connection; `_came` and `_went` log the rest."""
-    logger().debug("bus", error=str(error))
+def bus_of(settings: BusSettings) -> AbstractAsyncContextManager[Bus]:
+    """Open the bus that the settings say."""
+    access = Access(settings.nats_seed_file, settings.nats_ca_file)
+    return open_bus(settings.nats_url, replicas=settings.nats_replicas, access=access)

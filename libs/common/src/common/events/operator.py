@@ -27,11 +27,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from common.events import dead_letters as dead
-from common.events.bus import Bus, open_bus
+from common.events.bus import Bus, bus_of
 from common.events.event import Event, EventUnreadable, event_from, message_of
 from common.events.relay import measure
 from common.events.settings import OperatorSettings
-from common.postgres.database import open_database
+from common.postgres.database import database_of
+from common.setting_kinds import without_secrets
 from common.settings import load
 
 CONNECT_S = 5.0
@@ -43,11 +44,14 @@ async def run(words: Sequence[str]) -> int:
     """Run the command that the words name; return the exit code."""
     options = _parser().parse_args(words)
     settings = load(OperatorSettings)
-    async with open_bus(settings.nats_url, replicas=settings.nats_replicas) as bus:
+    async with bus_of(settings) as bus:
         try:
             await asyncio.wait_for(bus.connected.wait(), CONNECT_S)
         except TimeoutError:
-            sys.stderr.write(f"no bus answers at {settings.nats_url} (SMARTCITY_NATS_URL)\n")
+            where = without_secrets(settings.nats_url)
+            sys.stderr.write(
+                f"no bus answers at {where} (SMARTCITY_NATS_URL): {bus.last_error or 'silence'}\n"
+            )
             return 1
         command: Command = options.run
         try:
@@ -116,7 +120,7 @@ async def _lag(bus: Bus, settings: OperatorSettings, _: argparse.Namespace) -> i
     table = Table("what", "waiting", "oldest")
     if settings.database_url:
         async with (
-            open_database(settings.database_url, size=1) as database,
+            database_of(settings, size=1) as database,
             database.read() as connection,
         ):
             pending, age_s = await measure(connection, "outbox")

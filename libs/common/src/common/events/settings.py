@@ -1,9 +1,9 @@
 """What the operator's tool takes from the environment."""
 
-from common.settings import ServiceSettings
+from common.settings import DatabaseSettings, ServiceSettings
 
 
-class OperatorSettings(ServiceSettings):
+class OperatorSettings(ServiceSettings, DatabaseSettings):
     """The bus, and the database of the service whose outbox is looked at."""
 
     database_url: str = ""

@@ -1,8 +1,11 @@
 """A service's database: a pool that survives its server, and transactions that may be dry runs."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import asyncpg
@@ -10,6 +13,9 @@ from asyncpg.pool import PoolConnectionProxy
 
 from common.caller import current_caller
 from common.errors import Kind, ServiceError
+from common.setting_kinds import read_secret
+from common.settings import DatabaseSettings
+from common.telemetry.logs import logger
 from common.telemetry.metrics import DATABASE_CONNECTIONS, DATABASE_CROWDED
 
 # A text, since the driver's classes take type arguments in its stubs only.
@@ -22,6 +28,7 @@ _AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # a password that is just being rotated
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
@@ -79,12 +86,13 @@ class Database:
     """
 
     def __init__(
-        self, pool: asyncpg.Pool, spare: asyncpg.Pool, url: str, bound: dict[int, str]
+        self, pool: asyncpg.Pool, spare: asyncpg.Pool, source: "_Source", bound: dict[int, str]
     ) -> None:
         self._bound = bound
         self._pool = pool
         self._spare = spare
-        self._url = url
+        self._source = source
+        self._said = ""
 
     def read(self) -> "_Lent":
         """Lend a connection for reading; each statement sees what is committed at its time.
@@ -134,7 +142,10 @@ class Database:
                 await asyncio.sleep(LISTEN_AGAIN_S)
 
     async def _listen_once(self, channel: str, told: asyncio.Event) -> None:
-        connection = await asyncpg.connect(self._url, timeout=PATIENCE_S)
+        source = self._source
+        connection = await asyncpg.connect(
+            source.url, password=source.password(), timeout=PATIENCE_S
+        )
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         try:
@@ -149,27 +160,63 @@ class Database:
         try:
             async with self._spare.acquire(timeout=1) as connection:
                 await connection.fetchval("SELECT 1", timeout=1)
-        except (OSError, *_AWAY, TimeoutError, asyncpg.PostgresError):
+        except (OSError, *_AWAY, TimeoutError, asyncpg.PostgresError) as error:
+            self._say(f"{type(error).__name__}: {error}")
             return False
+        self._said = ""
         return True
+
+    def _say(self, reason: str) -> None:
+        """Log once why the database does not answer: calls are told no more than that it is so."""
+        if reason != self._said:
+            logger().warning("database does not answer", error=reason)
+        self._said = reason
 
 
 @asynccontextmanager
-async def open_database(url: str, *, size: int = 10) -> AsyncIterator[Database]:
-    """Open the pool of `postgresql://user@host/name`; the server need not be there yet."""
+async def open_database(
+    url: str, *, size: int = 10, password_file: Path | None = None
+) -> AsyncIterator[Database]:
+    """Open the pool of `postgresql://user@host/name`; the server need not be there yet.
+
+    The password is that of the file, read for each new connection, or the URL's own.
+    """
     bound: dict[int, str] = {}
-    async with _pool(url, size, bound) as pool, _pool(url, 1, bound) as spare:
+    source = _Source(url, password_file)
+    async with _pool(source, size, bound) as pool, _pool(source, 1, bound) as spare:
         DATABASE_CONNECTIONS.labels("open").set_function(pool.get_size)
         DATABASE_CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
-        yield Database(pool, spare, url, bound)
+        yield Database(pool, spare, source, bound)
 
 
-def _pool(url: str, size: int, bound: dict[int, str]) -> asyncpg.Pool:
+def database_of(
+    settings: DatabaseSettings, *, size: int = 10
+) -> AbstractAsyncContextManager[Database]:
+    """Open the pool of the database that the settings say."""
+    return open_database(
+        settings.database_url, size=size, password_file=settings.database_password_file
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where connections lead, and what opens them."""
+
+    url: str
+    password_file: Path | None
+
+    def password(self) -> Callable[[], str] | None:
+        """Return what reads the password; None leaves it to the URL."""
+        return partial(read_secret, self.password_file) if self.password_file else None
+
+
+def _pool(source: _Source, size: int, bound: dict[int, str]) -> asyncpg.Pool:
     async def unbound(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         bound.pop(connection.get_server_pid(), None)  # of an ended session with the same number
 
     return asyncpg.create_pool(
-        url,
+        source.url,
+        password=source.password(),
         min_size=0,
         max_size=size,
         reset=_keep,

@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
 from common.auth.keys import IssuerKeys
 from common.auth.permissions import require_declared
 from common.auth.tokens import Verifier
 from common.caller import CALLER, SYSTEM
+from common.rpc.health import Health, answering
 from common.rpc.interceptor import CallInterceptor, Checks
+from common.rpc.tls import server_credentials
 from common.running import Background, cancelled, first_end, start_metrics, stop_signal
 from common.settings import PREFIX, ServiceSettings, production_signs, refuse
 from common.telemetry.logs import logger
@@ -55,35 +57,46 @@ async def serve(
     """Serve until SIGTERM or SIGINT, then let the calls in flight end.
 
     `probe` tells whether the service can work now (its database answers); health follows it,
-    for each service and for "" overall. `background` runs meanwhile, such as the relay of events;
-    when one of them fails, the process ends with its error. Returns when everything is closed.
+    for each service and for "" overall, here and at `settings.health_address`. With
+    `settings.tls_folder` only callers with a certificate of its authority get in. `background`
+    runs meanwhile, such as the relay of events; when one of them fails, the process ends with
+    its error. Returns when everything is closed.
     """
     verifier = verifier_of(settings)
     if settings.otlp_address:
         export_traces(domain, settings.otlp_address, settings.trace_ratio)
     stopping = stop_signal()
     server = build_server(domain, published, settings.max_call_s, verifier)
-    servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    server.add_insecure_port(settings.grpc_address)
+    told = Health([p.name for p in published])
+    await told.live()
+    told.add_to(server)
+    _add_port(server, settings)
     metrics = start_metrics(settings.metrics_address)
-    await server.start()
-    # What was imported stays: a collection that walks it all takes longer than most calls.
-    gc.collect()
-    gc.freeze()
-    logger().info("serving", grpc=settings.grpc_address, metrics=settings.metrics_address)
-    watcher = asyncio.create_task(_watch(servicer, ["", *(p.name for p in published)], probe))
-    CALLER.set(SYSTEM)  # of the tasks that follow; each call sets its own
-    running = [asyncio.create_task(run()) for run in background]
-    await first_end(stopping, running)
-    logger().info("draining", at_most_s=settings.drain_s)
-    await cancelled([watcher])
-    await servicer.enter_graceful_shutdown()
-    await asyncio.sleep(settings.leave_s)
-    await server.stop(settings.drain_s)
-    await cancelled(running)
+    async with answering(told, settings.health_address):
+        await server.start()
+        # What was imported stays: a collection that walks it all takes longer than most calls.
+        gc.collect()
+        gc.freeze()
+        logger().info("serving", grpc=settings.grpc_address, metrics=settings.metrics_address)
+        watcher = asyncio.create_task(_watch(told, probe))
+        CALLER.set(SYSTEM)  # of the tasks that follow; each call sets its own
+        running = [asyncio.create_task(run()) for run in background]
+        await first_end(stopping, running)
+        logger().info("draining", at_most_s=settings.drain_s)
+        await cancelled([watcher])
+        await told.ready(able=False)
+        await asyncio.sleep(settings.leave_s)
+        await server.stop(settings.drain_s)
+        await cancelled(running)
     metrics.close()
     logger().info("stopped")
+
+
+def _add_port(server: grpc.aio.Server, settings: ServiceSettings) -> None:
+    if settings.tls_folder is None:
+        server.add_insecure_port(settings.grpc_address)
+    else:
+        server.add_secure_port(settings.grpc_address, server_credentials(settings.tls_folder))
 
 
 def verifier_of(settings: ServiceSettings) -> Verifier | None:
@@ -136,12 +149,8 @@ def build_server(
     return server
 
 
-async def _watch(servicer: health.aio.HealthServicer, names: Sequence[str], probe: Probe) -> None:
-    """Keep the health of all names at what the probe says."""
+async def _watch(told: Health, probe: Probe) -> None:
+    """Keep readiness at what the probe says."""
     while True:
-        able = await probe()
-        answers = health_pb2.HealthCheckResponse
-        status = answers.SERVING if able else answers.NOT_SERVING
-        for name in names:
-            await servicer.set(name, status)
+        await told.ready(able=await probe())
         await asyncio.sleep(PROBE_EVERY_S)

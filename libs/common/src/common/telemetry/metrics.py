@@ -35,6 +35,10 @@ CONSUMER_REBUILT = Counter(
 DEAD_LETTERS = Counter(
     "smartcity_dead_letters_total", "Events given up after all tries.", ("consumer",)
 )
+CERTIFICATE_ENDS = Gauge(
+    "smartcity_certificate_end_timestamp_seconds",
+    "When the own certificate for calls between services ends; 0 where there is none.",
+)
 NOTIFICATIONS = Counter(
     "smartcity_notifications_total",
     "What became of a message to people: sent, failed; again: tried later. Suppressed: deliveries.",
