@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bus_users import new_seed, users
@@ -25,6 +25,7 @@ SERVICES = tuple(
 )
 KUBECTL = shutil.which("kubectl") or "kubectl"
 KEY_BYTES = 32
+BASIC_AUTH = "kubernetes.io/basic-auth"
 RELOADED = {"cnpg.io/reload": "true"}
 """CloudNativePG sets a role's password anew when such a Secret changes."""
 
@@ -37,11 +38,11 @@ class Secret:
     data: Mapping[str, str]
     namespaces: tuple[str, ...] = (PLATFORM,)
     kind: str = "Opaque"
-    labels: Mapping[str, str] = RELOADED
 
     def manifest(self, namespace: str) -> str:
         """Return it as kubectl takes it."""
-        place = {"name": self.name, "namespace": namespace, "labels": self.labels}
+        labels = RELOADED if self.kind == BASIC_AUTH else {}
+        place = {"name": self.name, "namespace": namespace, "labels": labels}
         return json.dumps(
             {
                 "apiVersion": "v1",
@@ -60,12 +61,12 @@ def wanted(environment: Environment) -> Iterator[Secret]:
         yield _database_role(service)
     yield _database_role("keycloak_owner", (PLATFORM, KEYCLOAK))
     for user in users(environment):
-        yield Secret(name=f"nats-{user}", data={"seed": new_seed().decode()}, labels={})
+        yield Secret(name=f"nats-{user}", data={"seed": new_seed().decode()})
     key = base64.b64encode(os.urandom(KEY_BYTES)).decode()
     keyring = json.dumps({"active": "k1", "keys": {"k1": key}})
-    yield Secret(name="contact-keys", data={"contact_keys.json": keyring}, labels={})
+    yield Secret(name="contact-keys", data={"contact_keys.json": keyring})
     grafana = {"username": "admin", "password": secrets.token_urlsafe(KEY_BYTES)}
-    yield Secret(name="grafana-admin", data=grafana, namespaces=(OBSERVABILITY,), labels={})
+    yield Secret(name="grafana-admin", data=grafana, namespaces=(OBSERVABILITY,))
 
 
 def _database_role(role: str, namespaces: tuple[str, ...] = (PLATFORM,)) -> Secret:
@@ -73,7 +74,7 @@ def _database_role(role: str, namespaces: tuple[str, ...] = (PLATFORM,)) -> Secr
         name=f"postgres-{role.replace('_', '-')}",
         data={"username": role, "password": secrets.token_urlsafe(KEY_BYTES)},
         namespaces=namespaces,
-        kind="kubernetes.io/basic-auth",
+        kind=BASIC_AUTH,
     )
 
 
@@ -81,13 +82,7 @@ def make(secret: Secret) -> None:
     """Create the Secret in the namespaces that lack it, the same in all of them."""
     found = [_read(secret.name, namespace) for namespace in secret.namespaces]
     known = next((data for data in found if data is not None), None)
-    given = Secret(
-        name=secret.name,
-        data=secret.data if known is None else known,
-        namespaces=secret.namespaces,
-        kind=secret.kind,
-        labels=secret.labels,
-    )
+    given = secret if known is None else replace(secret, data=known)
     for namespace, data in zip(secret.namespaces, found, strict=True):
         if data is None:
             _kubectl("create", "-f", "-", given=given.manifest(namespace))
