@@ -105,6 +105,11 @@ def test_a_restored_cluster_begins_at_the_moment_and_archives_beside_the_old_one
     assert "serverName" not in archiver["parameters"]  # the cluster's own name: another folder
 
 
+def test_an_uninstall_takes_no_data(helm: Path) -> None:
+    annotations = objects(helm)["Cluster", "postgres"]["metadata"]["annotations"]
+    assert annotations["helm.sh/resource-policy"] == "keep"
+
+
 def test_what_is_committed_is_on_two_machines(helm: Path) -> None:
     three = objects(helm)["Cluster", "postgres"]["spec"]
     assert three["postgresql"]["synchronous"]["dataDurability"] == "required"

@@ -18,6 +18,7 @@ from kubectl import kubectl, read
 HELM = shutil.which("helm") or "helm"
 K8S = Path(__file__).parents[2]
 NAMESPACE = "smartcity"
+CLUSTERS = "cluster.postgresql.cnpg.io"
 ENVIRONMENT = os.environ.get("SMARTCITY_E2E_ENVIRONMENT", "laptop")
 POINTS = "/v1/regions/64.01/points"
 OFFICE = {"displayName": "Titik uji", "kind": "OPD", "district": "regions/64.01/districts/64.01.04"}
@@ -78,7 +79,7 @@ async def test_what_was_written_survives_dead_pods(api: httpx.AsyncClient) -> No
         NAMESPACE,
         "wait",
         "--for=condition=Ready",
-        "cluster.postgresql.cnpg.io/postgres",
+        f"{CLUSTERS}/postgres",
         f"--timeout={WITHIN_S}s",
     )
 
@@ -121,7 +122,7 @@ def drained(node: str) -> None:
         )
     finally:
         kubectl("uncordon", node)
-    for one in ("cluster.postgresql.cnpg.io/postgres", "pod/nats-0", "pod/nats-1", "pod/nats-2"):
+    for one in (f"{CLUSTERS}/postgres", "pod/nats-0", "pod/nats-1", "pod/nats-2"):
         kubectl("-n", NAMESPACE, "wait", "--for=condition=Ready", one, f"--timeout={WITHIN_S}s")
 
 
@@ -130,6 +131,7 @@ def restored() -> Iterator[str]:
     """Give the name for a restored cluster; it is deleted afterwards."""
     yield "postgres-restored"
     subprocess.run([HELM, "-n", NAMESPACE, "uninstall", "postgres-restored"], check=False)
+    kubectl("-n", NAMESPACE, "delete", "--ignore-not-found", f"{CLUSTERS}/postgres-restored")
 
 
 async def test_a_backup_brings_back_what_was_there_at_a_moment(
