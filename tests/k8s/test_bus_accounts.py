@@ -1,7 +1,10 @@
 """The accounts of the bus, on a real server with the very configuration of the cluster."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +21,8 @@ from devstack.probes import answers_ok
 from devstack.process import Child, ProcessSpec, child_environment
 from devstack.waiting import until
 from nats.aio.client import Client
-from nats.js.api import StreamConfig
+from nats.js import JetStreamContext
+from nats.js.api import StreamConfig, StreamInfo
 
 PASER, PPU = (
     "smartcity.6401.inventory.point.changed.v1",
@@ -51,13 +55,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """The running server and its users' seeds."""
+    """Running servers and the seeds of their users."""
 
-    url: str
+    urls: list[str]
     seeds: Path
     exits: AsyncExitStack
 
-    async def connect(self, user: str) -> Caller:
+    async def connect(self, user: str, **options: Any) -> Caller:
         """Connect as a user."""
         reproaches: list[str] = []
 
@@ -66,53 +70,78 @@ class Bus:
 
         seed = str(self.seeds / f"{user}.nk")
         client = await nats.connect(
-            self.url, nkeys_seed=seed, error_cb=reproached, allow_reconnect=False
+            self.urls, nkeys_seed=seed, error_cb=reproached, **{"allow_reconnect": False} | options
         )
         self.exits.push_async_callback(client.close)
         return Caller(client, reproaches)
 
 
-@pytest.fixture
-async def bus(tmp_path: Path, k8s: Path, run_script: Run) -> AsyncIterator[Bus]:
-    """Give the server that runs what the chart's values and `accounts.py` say."""
-    (tmp_path / "two.toml").write_text(TWO_REGIONS)
-    seeds = tmp_path / "seeds"
-    assert run_script("nats/accounts.py", "seeds", tmp_path / "two.toml", seeds).returncode == 0
-    made = run_script("nats/accounts.py", "values", tmp_path / "two.toml", seeds)
-    common = yaml.safe_load((k8s / "nats/values.yaml").read_text())
-    accounts = yaml.safe_load(made.stdout)["config"]["merge"]
-    port, monitor_port = free_ports(2)
-    config = {
-        "host": "127.0.0.1",
-        "port": port,
-        "http": f"127.0.0.1:{monitor_port}",
-        "jetstream": {
-            "store_dir": str(tmp_path / "store"),
-            **common["config"]["jetstream"]["merge"],
-        },
-        **accounts,
-    }
-    (tmp_path / "nats.conf").write_text(json.dumps(config))
-    spec = ProcessSpec(
-        name="nats",
-        command=("nats-server", "--config", str(tmp_path / "nats.conf")),
-        env=child_environment(),
-        ready=answers_ok(f"127.0.0.1:{monitor_port}", "/healthz"),
-    )
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the chart's values and `accounts.py` say, and the seeds that belong to it."""
+
+    accounts: dict[str, Any]
+    jetstream: dict[str, Any]
+    seeds: Path
+
+    def server(self, folder: Path, name: str, more: dict[str, Any]) -> tuple[str, ProcessSpec]:
+        """Return the address of a server of it, and how to start that."""
+        port, monitor_port = free_ports(2)
+        config = {
+            "server_name": name,
+            "host": "127.0.0.1",
+            "port": port,
+            "http": f"127.0.0.1:{monitor_port}",
+            "jetstream": {"store_dir": str(folder / name), **self.jetstream},
+            **self.accounts,
+            **more,
+        }
+        (folder / f"{name}.conf").write_text(json.dumps(config))
+        spec = ProcessSpec(
+            name=name,
+            command=("nats-server", "--config", str(folder / f"{name}.conf")),
+            env=child_environment(),
+            ready=answers_ok(f"127.0.0.1:{monitor_port}", "/healthz"),
+        )
+        return f"nats://127.0.0.1:{port}", spec
+
+
+@pytest.fixture(scope="module")
+def configuration(
+    tmp_path_factory: pytest.TempPathFactory, k8s: Path, run_script: Run
+) -> Configuration:
+    """Give what two regions with an agency each are made."""
+    folder = tmp_path_factory.mktemp("bus")
+    (folder / "two.toml").write_text(TWO_REGIONS)
+    made = run_script("nats/accounts.py", "seeds", folder / "two.toml", folder / "seeds")
+    assert made.returncode == 0, made.stderr
+    values = run_script("nats/accounts.py", "values", folder / "two.toml", folder / "seeds")
+    common = yaml.safe_load((k8s / "nats/values.yaml").read_text())["config"]
+    accounts = yaml.safe_load(values.stdout)["config"]["merge"]
+    return Configuration(accounts, common["jetstream"]["merge"], folder / "seeds")
+
+
+@pytest.fixture(scope="module")
+async def bus(
+    tmp_path_factory: pytest.TempPathFactory, configuration: Configuration
+) -> AsyncIterator[Bus]:
+    """Give one server of the configuration."""
+    url, spec = configuration.server(tmp_path_factory.mktemp("server"), "nats-0", {})
     async with AsyncExitStack() as exits:
         child = Child(spec, Output().sink("nats"))
         await child.start()
         exits.push_async_callback(child.stop)
-        yield Bus(f"nats://127.0.0.1:{port}", seeds, exits)
+        yield Bus([url], configuration.seeds, exits)
 
 
 @pytest.fixture
-async def platform(bus: Bus) -> Client:
-    """Give the platform's client, with a stream of all regions' events."""
+async def platform(bus: Bus) -> AsyncIterator[Client]:
+    """Give the platform's client, with an empty stream of all regions' events."""
     caller = await bus.connect("platform")
     stream = StreamConfig(name="INVENTORY", subjects=["smartcity.*.inventory.>"])
     await caller.client.jetstream().add_stream(stream)
-    return caller.client
+    yield caller.client
+    await caller.client.jetstream().delete_stream("INVENTORY")
 
 
 async def test_an_agency_gets_the_events_of_its_region_alone(bus: Bus, platform: Client) -> None:
@@ -154,6 +183,66 @@ async def test_the_streams_sync_every_message(bus: Bus) -> None:
     assert settings["sync_always"] is True
 
 
+async def test_three_servers_keep_what_they_acknowledged_through_the_death_of_all(
+    tmp_path: Path, configuration: Configuration
+) -> None:
+    routes = free_ports(3)
+    urls, children = [], []
+    for number, port in enumerate(routes):
+        others = [f"nats://127.0.0.1:{other}" for other in routes if other != port]
+        cluster = {"name": "nats", "host": "127.0.0.1", "port": port, "routes": others}
+        url, spec = configuration.server(tmp_path, f"nats-{number}", {"cluster": cluster})
+        urls.append(url)
+        children.append(Child(spec, Output().sink(spec.name)))
+    async with AsyncExitStack() as exits:
+        for child in children:
+            exits.push_async_callback(child.stop)
+        await asyncio.gather(*(child.start() for child in children))
+        bus = Bus(urls, configuration.seeds, exits)
+        before = (await bus.connect("platform")).client.jetstream()
+        await applied(before)
+        for number in range(100):
+            await before.publish(PASER, str(number).encode())
+        deaths = [child.pid for child in children if child.pid is not None]
+        assert len(deaths) == 3
+        for pid in deaths:
+            os.kill(pid, signal.SIGKILL)
+
+        async def all_anew() -> bool:
+            return all([child.pid not in deaths and await child.is_ready() for child in children])
+
+        assert await until(all_anew, 60)
+        after = (await bus.connect("platform")).client.jetstream()
+        assert await messages_in(after) == 100
+
+
+async def applied(jetstream: JetStreamContext) -> None:
+    """Make the stream on three servers, as soon as they have found each other."""
+    stream = StreamConfig(name="INVENTORY", subjects=["smartcity.*.inventory.>"], num_replicas=3)
+    await answered(lambda: jetstream.add_stream(stream))
+
+
+async def messages_in(jetstream: JetStreamContext) -> int:
+    """Return how many messages the stream has, as soon as it has a leader."""
+    info = await answered(lambda: jetstream.stream_info("INVENTORY"))
+    return info.state.messages
+
+
+async def answered(ask: Callable[[], Awaitable[StreamInfo]]) -> StreamInfo:
+    """Ask until the servers have agreed on who answers."""
+    answers: list[StreamInfo] = []
+
+    async def come() -> bool:
+        try:
+            answers.append(await ask())
+        except (nats.errors.Error, TimeoutError):
+            return False
+        return True
+
+    assert await until(come, 60)
+    return answers[0]
+
+
 @pytest.mark.parametrize("seed", ["stranger", None])
 async def test_a_stranger_is_not_let_in(
     bus: Bus, tmp_path: Path, run_script: Run, seed: str | None
@@ -165,7 +254,7 @@ async def test_a_stranger_is_not_let_in(
     client = Client()
     try:
         with pytest.raises(nats.errors.Error):
-            await client.connect(bus.url, allow_reconnect=False, nkeys_seed=key)
+            await client.connect(bus.urls, allow_reconnect=False, nkeys_seed=key)
     finally:
         await client.close()  # nats-py leaves the refused connection open
 
