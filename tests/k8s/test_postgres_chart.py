@@ -135,3 +135,28 @@ def test_what_must_be_said_is_asked_for(helm: Path, missing: str, told: str) -> 
     refused = render(helm, *(one for one in REQUIRED if not one.startswith(missing)))
     assert refused.returncode != 0
     assert told in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ("instnces=3", "instnces"),
+        ("backup.schedule=30 18 * * *", "backup/schedule"),
+        ("backup.destination=/mnt/backups", "backup/destination"),
+        ("recovery.until=yesterday", "recovery/until"),
+        ("services={Inventory}", "services/0"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(helm: Path, wrong: str, named: str) -> None:
+    refused = render(helm, *REQUIRED, wrong)
+    assert refused.returncode != 0
+    assert named in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["laptop", "ten-regencies"])
+def test_the_environments_own_values_fit(helm: Path, name: str) -> None:
+    file = ROOT / f"k8s/environments/{name}.postgres.yaml"
+    words = [word for one in REQUIRED for word in ("--set", one)]
+    command = [str(helm), "template", "postgres", str(CHART), "--values", str(file), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
