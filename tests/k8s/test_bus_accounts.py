@@ -1,6 +1,7 @@
 """The accounts of the bus, on a real server with the very configuration of the cluster."""
 
 import asyncio
+import copy
 import json
 import os
 import signal
@@ -11,7 +12,6 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-import nats
 import nats.errors
 import pytest
 import yaml
@@ -61,18 +61,18 @@ class Bus:
     seeds: Path
     exits: AsyncExitStack
 
-    async def connect(self, user: str, **options: Any) -> Caller:
+    async def connect(self, user: str) -> Caller:
         """Connect as a user."""
         reproaches: list[str] = []
 
         async def reproached(error: Exception) -> None:
             reproaches.append(str(error))
 
-        seed = str(self.seeds / f"{user}.nk")
-        client = await nats.connect(
-            self.urls, nkeys_seed=seed, error_cb=reproached, **{"allow_reconnect": False} | options
-        )
+        client = Client()
+        # nats-py leaves a refused connection open.
         self.exits.push_async_callback(client.close)
+        seed = str(self.seeds / f"{user}.nk")
+        await client.connect(self.urls, nkeys_seed=seed, error_cb=reproached, allow_reconnect=False)
         return Caller(client, reproaches)
 
 
@@ -183,6 +183,46 @@ async def test_the_streams_sync_every_message(bus: Bus) -> None:
     assert settings["sync_always"] is True
 
 
+async def test_a_neighbour_joins_without_a_restart(
+    tmp_path: Path, configuration: Configuration
+) -> None:
+    alone = copy.deepcopy(configuration.accounts)
+    del alone["accounts"]["ppu"]
+    exports = alone["accounts"]["PLATFORM"]["exports"]
+    exports[:] = [one for one in exports if "ppu" not in one["accounts"]]
+    url, spec = configuration.server(tmp_path, "nats-0", alone)
+    async with AsyncExitStack() as exits:
+        child = Child(spec, Output().sink("nats"))
+        await child.start()
+        exits.push_async_callback(child.stop)
+        bus = Bus([url], configuration.seeds, exits)
+        platform = await bus.connect("platform")
+        file = tmp_path / "nats-0.conf"
+        file.write_text(json.dumps(json.loads(file.read_text()) | configuration.accounts))
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGHUP)
+        ppu = await joined(bus, "ppu")
+        heard = await ppu.client.subscribe("smartcity.6409.>")
+        await ppu.client.flush()
+        await platform.client.publish(PPU, b"")
+        assert (await heard.next_msg(timeout=10)).subject == PPU
+
+
+async def joined(bus: Bus, user: str) -> Caller:
+    """Connect as soon as the server knows the user."""
+    callers: list[Caller] = []
+
+    async def let_in() -> bool:
+        try:
+            callers.append(await bus.connect(user))
+        except nats.errors.Error:
+            return False
+        return True
+
+    assert await until(let_in, 10)
+    return callers[0]
+
+
 async def test_three_servers_keep_what_they_acknowledged_through_the_death_of_all(
     tmp_path: Path, configuration: Configuration
 ) -> None:
@@ -256,7 +296,7 @@ async def test_a_stranger_is_not_let_in(
         with pytest.raises(nats.errors.Error):
             await client.connect(bus.urls, allow_reconnect=False, nkeys_seed=key)
     finally:
-        await client.close()  # nats-py leaves the refused connection open
+        await client.close()
 
 
 def test_seeds_are_the_owners_alone_and_are_kept(tmp_path: Path, run_script: Run) -> None:
