@@ -1,8 +1,8 @@
 {{/* Network policies: peers are where something is, arrows are what a workload needs. */}}
 
-{{/* The entries of `from` or `to` for a peer of values. */}}
+{{/* The entries of `from` or `to` for a peer of values: networks, or pods by labels. */}}
 {{- define "smartcity.peer" -}}
-{{- if or .namespace .pods (not .cidrs) }}
+{{- if not .cidrs }}
 - podSelector: {{- if .pods }} {matchLabels: {{ toJson .pods }}}{{ else }} {}{{ end }}
   {{- if .namespace }}
   namespaceSelector: {matchLabels: {{ toJson .namespace }}}
