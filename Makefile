@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CHECKED := libs services bench requirements tests conftest.py
+CHECKED := libs services bench k8s requirements tests conftest.py
 PACKAGES := libs/protos libs/common libs/probes libs/agent libs/devstack services/inventory services/monitoring services/gateway
 # The environment is made anew when a lock or a package's own file changes.
 INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.lock requirements/carriers.lock $(PACKAGES:%=%/pyproject.toml) | cksum | cut -d' ' -f1)
@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed-$(shell cat requirements/dev.lock requirements/c
 
 .PHONY: help
 help: ## List every target
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED):
 	@echo "installing into $(VENV) (once)"
@@ -110,15 +110,27 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 SOURCE ?= $(shell git config --get remote.origin.url)
 
 .PHONY: images
-images: ## Build the images smartcity-services and smartcity-gateway (VERSION=0.1.0 SOURCE=https://...)
+images: ## Build the images smartcity/services and smartcity/gateway (VERSION=0.1.0 SOURCE=https://...)
 	@command -v docker >/dev/null || { echo "make images needs docker: docker/README.md"; exit 1; }
-	@for image in services gateway; do docker build --file docker/Dockerfile --target $$image --tag "smartcity-$$image:$(VERSION)" --build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" --build-arg SOURCE="$(SOURCE)" . || exit 1; done
+	@for image in services gateway; do docker build --file docker/Dockerfile --target $$image --tag "smartcity/$$image:$(VERSION)" --build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" --build-arg SOURCE="$(SOURCE)" . || exit 1; done
 
 .PHONY: sbom
 sbom: $(INSTALLED) ## Write what the images install as a CycloneDX bill of materials, .local/sbom.cdx.json
 	@mkdir -p .local
 	@$(BIN)/cyclonedx-py requirements --output-reproducible --output-format JSON --output-file .local/sbom.cdx.json requirements/run.lock
 	@echo .local/sbom.cdx.json
+
+.PHONY: kind-up
+kind-up: $(INSTALLED) ## Bring the platform up in a kind cluster on this machine (docker, kind; k8s/README.md)
+	@k8s/kind/up.sh
+
+.PHONY: kind-down
+kind-down: ## Delete that cluster with everything in it
+	@k8s/kind/down.sh
+
+.PHONY: e2e-k8s
+e2e-k8s: $(INSTALLED) ## Install into that cluster and see what it survives; says why when it is skipped
+	@$(BIN)/python k8s/e2e/run.py
 
 .PHONY: hooks
 hooks: $(INSTALLED) ## Let git check each commit as CI does (pre-commit)

@@ -1,0 +1,123 @@
+"""The environments: the smartcity chart takes their values, and the parts of one fit together."""
+
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "k8s/environments"
+NAMES = ["laptop", "paser", "ten-regencies"]
+Objects = list[dict[str, Any]]
+
+
+def addresses(name: str) -> dict[str, str]:
+    text = (FOLDER / f"{name}.env").read_text()
+    return dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
+
+
+@cache
+def objects(helm: Path, name: str) -> Objects:
+    """Return what k8s/install.sh would give to the cluster."""
+    values = ["--values", str(FOLDER / f"{name}.yaml"), "--set-string", "image.tag=1"]
+    command = [str(helm), "template", "smartcity", str(ROOT / "charts/smartcity")]
+    done = subprocess.run(
+        [*command, "--namespace", "smartcity", *values, "--set", "image.registry=r.example"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [one for one in yaml.safe_load_all(done.stdout) if one]
+
+
+def of_kind(found: Objects, kind: str) -> Objects:
+    return [one for one in found if one["kind"] == kind]
+
+
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_every_environment_is_tried() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.toml")) == NAMES
+
+
+def test_the_routes_are_those_that_the_gateway_listens_for(helm: Path, name: str) -> None:
+    env = addresses(name)
+    gateway = (ROOT / "k8s/edge/gateway.yaml").read_text()
+    listened = {
+        host.replace("@ADDRESS@", env["ADDRESS"])
+        for host in re.findall(r'hostname: "(.+)"', gateway)
+    }
+    found = objects(helm, name)
+    routes = of_kind(found, "HTTPRoute") + of_kind(found, "GRPCRoute")
+    hosts = {host for route in routes for host in route["spec"]["hostnames"]}
+    assert hosts == {env["ADDRESS"], f"grpc.{env['ADDRESS']}"}
+    assert hosts <= listened
+    parents = [parent for route in routes for parent in route["spec"]["parentRefs"]]
+    assert {(one["namespace"], one["name"]) for one in parents} == {("edge", "edge")}
+
+
+def test_the_issuer_is_the_realm_at_its_public_address(helm: Path, name: str) -> None:
+    env = addresses(name)
+    port = "" if env["EDGE_PORT"] == "443" else f":{env['EDGE_PORT']}"
+    wanted = f"https://{env['AUTH_ADDRESS']}{port}/realms/smartcity"
+    assert f"{wanted}\n" in yaml.safe_dump_all(objects(helm, name), width=1000)
+
+
+def test_every_secret_that_a_pod_mounts_is_made_by_somebody(
+    helm: Path, name: str, secrets: Any
+) -> None:
+    secrets.make(FOLDER / f"{name}.toml")
+    ours = {secret for namespace, secret in secrets.found() if namespace == "smartcity"}
+    found = objects(helm, name)
+    certified = {one["spec"]["secretName"] for one in of_kind(found, "Certificate")}
+    elsewhere = {"postgres-ca", "nats-tls"}  # of CloudNativePG, and of k8s/nats/cluster.yaml
+    pods = [
+        one["spec"]["template"]["spec"] for one in found if one["kind"] in ("Deployment", "Job")
+    ]
+    mounted = set(re.findall(r"secretName: (\S+)|secret: \{name: (\S+)", yaml.safe_dump(pods)))
+    names = {first or second for first, second in mounted} | projected(pods)
+    assert names >= {"postgres-inventory", "postgres-inventory-owner", "nats-platform"}
+    assert names - ours - certified - elsewhere == set()
+
+
+def projected(pods: Objects) -> set[str]:
+    volumes = [volume for pod in pods for volume in pod.get("volumes", [])]
+    sources = [
+        source for volume in volumes for source in volume.get("projected", {}).get("sources", [])
+    ]
+    return {source["secret"]["name"] for source in sources if "secret" in source}
+
+
+def test_traces_go_to_the_collector_that_is_installed(name: str) -> None:
+    collector = yaml.safe_load((ROOT / "k8s/observability/collector.yaml").read_text())
+    values = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    host = f"{collector['fullnameOverride']}.observability:4317"
+    assert values["telemetry"]["otlpAddress"] == host
+
+
+def test_the_dashboards_are_labelled_as_grafana_looks_for_them() -> None:
+    grafana = yaml.safe_load((ROOT / "k8s/observability/prometheus.yaml").read_text())["grafana"]
+    sidecar = grafana["sidecar"]["dashboards"]
+    chart = yaml.safe_load((ROOT / "charts/smartcity/values.yaml").read_text())["telemetry"]
+    assert chart["dashboards"]["labels"] == {sidecar["label"]: sidecar["labelValue"]}
+    template = (ROOT / "charts/smartcity/templates/telemetry.yaml").read_text()
+    assert f"{sidecar['folderAnnotation']}:" in template
+
+
+def test_every_service_with_a_database_has_one_on_the_cluster(helm: Path) -> None:
+    """The chart's URLs lead to the cluster, database and role that k8s/postgres makes."""
+    text = yaml.safe_dump_all(objects(helm, "paser"), width=1000)
+    urls = set(re.findall(r"postgres(?:ql)?://(\w+)@([\w-]+):5432/(\w+)", text))
+    services = yaml.safe_load((ROOT / "k8s/postgres/values.yaml").read_text())["services"]
+    assert {host for _, host, _ in urls} == {"postgres-rw"}
+    assert {database for _, _, database in urls} == set(services)
+    roles = {role for service in services for role in (service, f"{service}_owner")}
+    assert {role for role, _, _ in urls} == roles

@@ -1,0 +1,113 @@
+"""The manifests of `k8s/`: core objects by Kubernetes' own schemas, the rest by what must fit."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+K8S = ROOT / "k8s"
+RELEASES = ["1.31", "1.32", "1.33", "1.34"]
+CORE = re.compile(r"v1|apps/v1|batch/v1|networking\.k8s\.io/v1")
+FILLED = {
+    "ADDRESS": "smartcity.example.go.id",
+    "AUTH_ADDRESS": "auth.example.go.id",
+    "HOST": "auth.example.go.id",
+    "URL": "https://auth.example.go.id",
+    "PORT": "443",
+    "ISSUER": "platform",
+    "SERVICE_TYPE": "LoadBalancer",
+    "KIND_NODE": "kindest/node:v1",
+    "SEAWEEDFS_IMAGE": "seaweedfs:1",
+}
+NOT_MANIFESTS = (
+    "environments",
+    "postgres",
+    "observability",
+    "nats/values.yaml",
+    "kind/cluster.yaml",
+)
+VERSION = re.compile(r"^([A-Z_]+)=(\S+)$", re.MULTILINE)
+SCRIPTS = sorted(K8S.glob("**/*.sh"))
+
+
+def filled(path: Path) -> str:
+    text = path.read_text()
+    for name, value in FILLED.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def manifests() -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in sorted(K8S.glob("**/*.yaml")):
+        if not str(path.relative_to(K8S)).startswith(NOT_MANIFESTS):
+            yield from ((path, one) for one in yaml.safe_load_all(filled(path)) if one)
+
+
+ALL = [
+    pytest.param(one, id=f"{one['kind']} {one['metadata']['name']} of {path.name}")
+    for path, one in manifests()
+]
+
+
+def rendered(helm: Path) -> list[dict[str, Any]]:
+    sets = ["--set", "image=postgres:18", "--set", "backup.destination=s3://bucket/path"]
+    command = [str(helm), "template", "postgres", str(K8S / "postgres"), *sets]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [one for one in yaml.safe_load_all(done.stdout) if one]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_kubernetes_knows_every_field(helm: Path, release: str) -> None:
+    every = [one for _, one in manifests()] + rendered(helm)
+    core = [one for one in every if CORE.fullmatch(one["apiVersion"])]
+    assert {one["kind"] for one in core} >= {"Namespace", "NetworkPolicy", "Job", "Deployment"}
+    for one in core:
+        kubernetes_validate.validate(one, release, strict=True)
+
+
+@pytest.mark.parametrize("one", ALL)
+def test_nothing_is_left_to_fill_in_and_nothing_is_secret(one: dict[str, Any]) -> None:
+    assert one["kind"] != "Secret"
+    assert re.findall(r"@[A-Z_]+@", yaml.safe_dump(one)) == []
+
+
+def test_versions_stand_in_one_file_and_each_is_used() -> None:
+    named = dict(VERSION.findall((K8S / "versions.env").read_text()))
+    scripts = "\n".join(path.read_text() for path in SCRIPTS)
+    assert {name for name in named if f"${name}" not in scripts} == set()
+    pinned = re.compile(r"(?<![\d.])v?\d+\.\d+\.\d+\b(?!\.\d)")
+    elsewhere = [hit for path in SCRIPTS for hit in pinned.findall(path.read_text())]
+    assert elsewhere == []
+
+
+def test_the_pods_of_the_bus_pass_the_namespace_they_are_in() -> None:
+    values = yaml.safe_load((K8S / "nats/values.yaml").read_text())
+    containers = [values[name]["merge"] for name in ("container", "reloader", "promExporter")]
+    for one in containers:
+        assert one["securityContext"]["allowPrivilegeEscalation"] is False
+        assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    pod = values["podTemplate"]["merge"]["spec"]["securityContext"]
+    assert (pod["runAsNonRoot"], pod["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(K8S)))
+def test_a_script_has_no_fault_that_shellcheck_knows(script: Path) -> None:
+    shellcheck = shutil.which("shellcheck", path=str(Path(sys.executable).parent))
+    assert shellcheck is not None
+    done = subprocess.run(
+        [shellcheck, "--external-sources", str(script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == ""
+    assert done.returncode == 0
