@@ -31,8 +31,6 @@ UNUSED = {
     "common.events apply": {"grpc_address", "metrics_address"},
 }
 """What a process has and does not look at: the edge knows no bus, the tool serves nobody."""
-NOT_OURS = {"SSL_CERT_FILE"}
-"""Read by the TLS of the clients that we use."""
 
 
 def processes(release: Any) -> Iterator[tuple[str, dict[str, str], dict[str, Any]]]:
@@ -56,7 +54,7 @@ def test_every_process_knows_what_it_is_told_and_is_told_what_it_must(
             fields = CLASSES[words].model_fields
             known = {f"{PREFIX}{name.upper()}" for name in fields}
             needed = {f"{PREFIX}{n.upper()}" for n, f in fields.items() if f.is_required()}
-            assert environment.keys() - known - NOT_OURS == set(), (example, words)
+            assert environment.keys() - known == set(), (example, words)
             assert needed - environment.keys() == set(), (example, words)
 
 

@@ -22,18 +22,18 @@ from devstack.postgres import EmbeddedPostgres, PostgresOptions
 from devstack.testing import open_folder
 from gateway.settings import GatewaySettings
 from inventory.settings import InventorySettings
-from inventory.settings import OwnerSettings as InventoryOwnerSettings
+from inventory.settings import MigrationSettings as InventoryMigrationSettings
+from monitoring.settings import MigrationSettings as MonitoringMigrationSettings
 from monitoring.settings import MonitoringSettings, ProberSettings
-from monitoring.settings import OwnerSettings as MonitoringOwnerSettings
 from pydantic_settings import BaseSettings
 
 ROOT = Path(__file__).parents[2]
 SETTINGS: dict[tuple[str, ...], type[BaseSettings]] = {
     ("common.events", "apply"): OperatorSettings,
     ("inventory",): InventorySettings,
-    ("inventory", "migrate"): InventoryOwnerSettings,
+    ("inventory", "migrate"): InventoryMigrationSettings,
     ("monitoring",): MonitoringSettings,
-    ("monitoring", "migrate"): MonitoringOwnerSettings,
+    ("monitoring", "migrate"): MonitoringMigrationSettings,
     ("monitoring", "probe"): ProberSettings,
     ("gateway",): GatewaySettings,
 }

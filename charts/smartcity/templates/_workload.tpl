@@ -65,7 +65,7 @@ SMARTCITY_OIDC_ISSUER: {{ $values.identity.issuer | quote }}
 SMARTCITY_OIDC_AUDIENCE: {{ $values.identity.audience | quote }}
 SMARTCITY_OIDC_GROUPS_CLAIM: {{ $values.identity.groupsClaim | quote }}
 {{- if $values.identity.authority.existingSecret }}
-SSL_CERT_FILE: {{ include "smartcity.folder" . }}/secrets/issuer-ca.crt
+SMARTCITY_OIDC_CA_FILE: {{ include "smartcity.folder" . }}/secrets/issuer-ca.crt
 {{- end }}
 {{- end }}
 {{- if and (has "collector" $needs) $values.telemetry.otlpAddress }}

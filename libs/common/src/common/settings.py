@@ -89,6 +89,15 @@ class DatabaseSettings(OurSettings):
     """The role's password, when the URL has none; read anew for each new connection."""
 
 
+class Migration(OurSettings):
+    """What `migrate` takes, which runs under the owner's role; a service adds its folder."""
+
+    migration_url: str
+    """The database in dbmate's form."""
+    database_password_file: SecretFile | None = None
+    """The owner's password, when the URL has none."""
+
+
 class ServiceSettings(BusSettings):
     """What every process takes from `SMARTCITY_*`; a service adds its own fields."""
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from common.sealing import Keyring
-from common.setting_kinds import SecretFile
-from common.settings import DatabaseSettings, OurSettings, ServiceSettings, keyring_in
+from common.settings import DatabaseSettings, Migration, ServiceSettings, keyring_in
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -25,11 +24,7 @@ class OwnerSettings(ServiceSettings, DatabaseSettings):
     """The settings of the commands that run under the owner's role: load, verify and tell."""
 
 
-class MigrationSettings(OurSettings):
+class MigrationSettings(Migration):
     """The settings of `migrate`, which runs under the owner's role."""
 
-    migration_url: str
-    """The database in dbmate's form."""
-    database_password_file: SecretFile | None = None
-    """The owner's password, when the URL has none."""
     migrations_folder: Path = MIGRATIONS

@@ -5,12 +5,11 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from common.sealing import Keyring
-from common.setting_kinds import SecretFile
 from common.settings import (
     Address,
     BusSettings,
     DatabaseSettings,
-    OurSettings,
+    Migration,
     ServiceSettings,
     keyring_in,
 )
@@ -117,11 +116,7 @@ class ProberSettings(BusSettings, DatabaseSettings):
     """Where STAMP checks ask that name no port."""
 
 
-class MigrationSettings(OurSettings):
+class MigrationSettings(Migration):
     """The settings of `migrate`, which runs under the owner's role."""
 
-    migration_url: str
-    """The database in dbmate's form."""
-    database_password_file: SecretFile | None = None
-    """The owner's password, when the URL has none."""
     migrations_folder: Path = MIGRATIONS
