@@ -11,9 +11,11 @@ from smartcity.monitoring.v1 import status_pb2
 
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.watch_statuses import watch_statuses
-from monitoring.storage import statuses
+from monitoring.storage import public_statuses, statuses
 
 STATUS = "/status"
+SHARED = ("cache-control", "public, max-age=15")
+"""An answer that is the same for everybody and may be a quarter of a minute old."""
 
 
 class StatusMethods:
@@ -42,8 +44,21 @@ class StatusMethods:
             statuses=listed.items,
             next_page_token=page.token(last_id(listed.items[-1].point)) if listed.more else "",
             total_size=listed.total,
-            counts=counts,
+            counts=counts.states,
+            kind_counts=counts.kinds,
+            district_counts=counts.areas["districts"],
+            provider_counts=counts.areas["providers"],
         )
+
+    async def ListPublicStatuses(
+        self, request: status_pb2.ListPublicStatusesRequest, context: Context
+    ) -> status_pb2.ListPublicStatusesResponse:
+        """List what anybody may know."""
+        page = Page(request, key=(str, int))
+        async with self.needs.database.snapshot() as connection:
+            listed = await public_statuses.list_page(connection, request, page, self.needs.clock())
+        await context.send_initial_metadata([SHARED])
+        return listed
 
     async def WatchStatuses(
         self, request: status_pb2.WatchStatusesRequest, _: Context

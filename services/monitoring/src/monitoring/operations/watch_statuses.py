@@ -23,7 +23,11 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 from smartcity.monitoring.v1.events_pb2 import StatusChanged
-from smartcity.monitoring.v1.status_pb2 import WatchStatusesRequest, WatchStatusesResponse
+from smartcity.monitoring.v1.status_pb2 import (
+    Status,
+    WatchStatusesRequest,
+    WatchStatusesResponse,
+)
 
 from monitoring.operations.dependencies import Dependencies
 from monitoring.storage import statuses
@@ -51,7 +55,7 @@ async def watch_statuses(
         place, region = stream.last, last_id(request.parent)
         async with needs.database.snapshot() as connection:
             told = await statuses.positions(connection, region)
-            shown = await statuses.all_of(connection, region, needs.clock())
+            shown = await statuses.all_of(connection, request, needs.clock())
         for start in range(0, len(shown), PART):
             yield WatchStatusesResponse(statuses=shown[start : start + PART], is_snapshot=True)
     yield WatchStatusesResponse(resume_token=stream.token(place))
@@ -59,8 +63,21 @@ async def watch_statuses(
         async for event, place in follow:
             _refuse_expired()
             news = event is not None and event.sequence > told.get(event.resource, 0)
-            changed = [StatusChanged.FromString(event.body).status] if event and news else []
+            changed = _told(request, event) if event and news else []
             yield WatchStatusesResponse(statuses=changed, resume_token=stream.token(place))
+
+
+def _told(request: WatchStatusesRequest, event: Event) -> list[Status]:
+    """Return the status of a change if it matches, or did before the change."""
+    change = StatusChanged.FromString(event.body)
+    status = change.status
+    matches = (
+        (not request.state or {status.state, change.previous_state} & set(request.state))
+        and (not request.kind or status.kind in request.kind)
+        and request.district in ("", status.district)
+        and (not request.provider or set(status.providers) & set(request.provider))
+    )
+    return [status] if matches else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,11 @@ class MonitoringServiceStub:
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesResponse.FromString,
                 _registered_method=True)
+        self.ListPublicStatuses = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListPublicStatuses',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesResponse.FromString,
+                _registered_method=True)
         self.WatchStatuses = channel.unary_stream(
                 '/smartcity.monitoring.v1.MonitoringService/WatchStatuses',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.WatchStatusesRequest.SerializeToString,
@@ -307,6 +312,13 @@ class MonitoringServiceServicer:
 
     def ListStatuses(self, request, context):
         """Lists the statuses of a region.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPublicStatuses(self, request, context):
+        """Lists what anybody may know of a region's points: name, state and since when. Needs no token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -642,6 +654,11 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesResponse.SerializeToString,
             ),
+            'ListPublicStatuses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPublicStatuses,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesResponse.SerializeToString,
+            ),
             'WatchStatuses': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchStatuses,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.WatchStatusesRequest.FromString,
@@ -944,6 +961,33 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/ListStatuses',
             smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPublicStatuses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListPublicStatuses',
+            smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,8 @@ class MonitoringServiceStub:
     """Returns the status of a point."""
     ListStatuses: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListStatusesRequest, _status_pb2.ListStatusesResponse]
     """Lists the statuses of a region."""
+    ListPublicStatuses: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListPublicStatusesRequest, _status_pb2.ListPublicStatusesResponse]
+    """Lists what anybody may know of a region's points: name, state and since when. Needs no token."""
     WatchStatuses: _grpc.UnaryStreamMultiCallable[_status_pb2.WatchStatusesRequest, _status_pb2.WatchStatusesResponse]
     """Tells the statuses of a region, then every change as it happens. Never ends by itself but with the
     caller's token; begin again with the last `resume_token`, and nothing is missed.
@@ -175,6 +177,8 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Returns the status of a point."""
     ListStatuses: _aio.UnaryUnaryMultiCallable[_status_pb2.ListStatusesRequest, _status_pb2.ListStatusesResponse]  # type: ignore[assignment]
     """Lists the statuses of a region."""
+    ListPublicStatuses: _aio.UnaryUnaryMultiCallable[_status_pb2.ListPublicStatusesRequest, _status_pb2.ListPublicStatusesResponse]  # type: ignore[assignment]
+    """Lists what anybody may know of a region's points: name, state and since when. Needs no token."""
     WatchStatuses: _aio.UnaryStreamMultiCallable[_status_pb2.WatchStatusesRequest, _status_pb2.WatchStatusesResponse]  # type: ignore[assignment]
     """Tells the statuses of a region, then every change as it happens. Never ends by itself but with the
     caller's token; begin again with the last `resume_token`, and nothing is missed.
@@ -309,6 +313,14 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.ListStatusesResponse, _abc.Awaitable[_status_pb2.ListStatusesResponse]]:
         """Lists the statuses of a region."""
+
+    @_abc_1.abstractmethod
+    def ListPublicStatuses(
+        self,
+        request: _status_pb2.ListPublicStatusesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_pb2.ListPublicStatusesResponse, _abc.Awaitable[_status_pb2.ListPublicStatusesResponse]]:
+        """Lists what anybody may know of a region's points: name, state and since when. Needs no token."""
 
     @_abc_1.abstractmethod
     def WatchStatuses(
