@@ -73,3 +73,5 @@ class Entry:
     incident_id: str
     action: str
     text: str
+    attachment_id: str | None = None
+    """The file that it is about."""

@@ -52,6 +52,8 @@ ARRAYS = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(WRITTEN.va
 KEY = ("region_code", "incident_id")
 CHANGES = ", ".join(f"{name} = excluded.{name}" for name in WRITTEN if name not in KEY)
 
+ENTRY = """region_code, incident_id, entry_id, entry_time, actor, action, entry_text, attachment_id"""
+
 LOCK_REGION = """
 INSERT INTO incident_regions AS region (region_code, number_year, last_number)
 VALUES ($1, $2, 0)
@@ -112,11 +114,13 @@ SELECT {COLUMNS}
    SET {CHANGES}
 """
 
-STORE_ENTRIES = """
-INSERT INTO incident_entries (region_code, incident_id, entry_time, actor, action, entry_text)
-SELECT $1, incident_id, $2, $3, action, entry_text
-  FROM unnest($4::text[], $5::text[], $6::text[]) AS given (incident_id, action, entry_text)
-RETURNING entry_id, entry_time, actor, action, entry_text
+STORE_ENTRIES = f"""
+INSERT INTO incident_entries (
+       region_code, incident_id, entry_time, actor, action, entry_text, attachment_id)
+SELECT $1, incident_id, $2, $3, action, entry_text, attachment_id::uuid
+  FROM unnest($4::text[], $5::text[], $6::text[], $7::text[])
+    AS given (incident_id, action, entry_text, attachment_id)
+RETURNING {ENTRY}
 """
 
 MATCHING = """
@@ -144,8 +148,8 @@ SELECT count(*)
 {MATCHING}
 """
 
-LIST_ENTRIES = """
-SELECT entry_id, entry_time, actor, action, entry_text
+LIST_ENTRIES = f"""
+SELECT {ENTRY}
   FROM incident_entries
  WHERE region_code = $1 AND incident_id = $2
    AND ($3::bigint IS NULL OR entry_id > $3)
@@ -213,8 +217,8 @@ async def store_entries(
     connection: Connection, region: str, when: tuple[datetime, str], entries: Collection[Entry]
 ) -> list[incident_pb2.IncidentEntry]:
     """Add lines to the timelines of a region's incidents; `when` is the time and who did it."""
-    rows = [(entry.incident_id, entry.action, entry.text) for entry in entries]
-    columns = map(list, zip(*rows, strict=True)) if rows else ([], [], [])
+    rows = [(one.incident_id, one.action, one.text, one.attachment_id) for one in entries]
+    columns = map(list, zip(*rows, strict=True)) if rows else ([], [], [], [])
     stored = await connection.fetch(STORE_ENTRIES, region, *when, *columns)
     return [entry_of(row) for row in stored]
 
@@ -276,7 +280,9 @@ def message_of(incident: Incident) -> incident_pb2.Incident:
 
 def entry_of(row: Row) -> incident_pb2.IncidentEntry:
     """Return the message of a line of a timeline."""
+    incident = f"{region_name(row['region_code'])}/incidents/{row['incident_id']}"
     return incident_pb2.IncidentEntry(
+        attachment=_named(incident, "attachments", row["attachment_id"]),
         entry_time=timestamp(row["entry_time"]),
         actor=row["actor"],
         action=row["action"],
@@ -284,8 +290,8 @@ def entry_of(row: Row) -> incident_pb2.IncidentEntry:
     )
 
 
-def _named(region: str, kind: str, resource_id: str | None) -> str:
-    return f"{region}/{kind}/{resource_id}" if resource_id else ""
+def _named(parent: str, kind: str, resource_id: object) -> str:
+    return f"{parent}/{kind}/{resource_id}" if resource_id else ""
 
 
 def _row(incident: Incident) -> Iterable[object]:

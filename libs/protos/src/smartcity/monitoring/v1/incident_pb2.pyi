@@ -308,14 +308,19 @@ class IncidentEntry(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    ATTACHMENT_FIELD_NUMBER: _builtins.int
     actor: _builtins.str
     """Who: a subject of the issuer's, or `engine`."""
     action: _builtins.str
     """What was done: by the engine OPENED, REOPENED, CORRECTED, JOINED (a part of another one now), LEFT
-    (no part any more), GREW (more points), FLAPPING, CALM, RESOLVED; by people ACKNOWLEDGED, ASSIGNED, COMMENTED, CLASSIFIED, RESOLVED.
+    (no part any more), GREW (more points), FLAPPING, CALM, RESOLVED; by people ACKNOWLEDGED, ASSIGNED, COMMENTED, CLASSIFIED, ATTACHED, DETACHED, RESOLVED.
     """
     text: _builtins.str
     """What people read: the comment, or a sentence on what changed."""
+    attachment: _builtins.str
+    """The file of ATTACHED and DETACHED, for example `regions/64.01/incidents/2026-0042/attachments/0193…`; it may
+    be removed by now.
+    """
     @_builtins.property
     def entry_time(self) -> _timestamp_pb2.Timestamp:
         """When, UTC."""
@@ -327,10 +332,11 @@ class IncidentEntry(_message.Message):
         actor: _builtins.str = ...,
         action: _builtins.str = ...,
         text: _builtins.str = ...,
+        attachment: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["entry_time", b"entry_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "entry_time", b"entry_time", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "attachment", b"attachment", "entry_time", b"entry_time", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

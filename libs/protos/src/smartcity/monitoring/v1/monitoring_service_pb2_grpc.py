@@ -6,6 +6,7 @@ import warnings
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from smartcity.monitoring.v1 import agent_pb2 as smartcity_dot_monitoring_dot_v1_dot_agent__pb2
+from smartcity.monitoring.v1 import attachment_pb2 as smartcity_dot_monitoring_dot_v1_dot_attachment__pb2
 from smartcity.monitoring.v1 import change_pb2 as smartcity_dot_monitoring_dot_v1_dot_change__pb2
 from smartcity.monitoring.v1 import check_pb2 as smartcity_dot_monitoring_dot_v1_dot_check__pb2
 from smartcity.monitoring.v1 import delivery_pb2 as smartcity_dot_monitoring_dot_v1_dot_delivery__pb2
@@ -115,6 +116,26 @@ class MonitoringServiceStub:
                 '/smartcity.monitoring.v1.MonitoringService/ResolveIncident',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+                _registered_method=True)
+        self.UploadAttachment = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/UploadAttachment',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.UploadAttachmentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.Attachment.FromString,
+                _registered_method=True)
+        self.ListAttachments = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListAttachments',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsResponse.FromString,
+                _registered_method=True)
+        self.DownloadAttachment = channel.unary_stream(
+                '/smartcity.monitoring.v1.MonitoringService/DownloadAttachment',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DownloadAttachmentRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.DeleteAttachment = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/DeleteAttachment',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DeleteAttachmentRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetMaintenanceWindow = channel.unary_unary(
                 '/smartcity.monitoring.v1.MonitoringService/GetMaintenanceWindow',
@@ -383,6 +404,34 @@ class MonitoringServiceServicer:
 
     def ResolveIncident(self, request, context):
         """Ends an incident by hand.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadAttachment(self, request, context):
+        """Attaches a file to an incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAttachments(self, request, context):
+        """Lists the files of an incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadAttachment(self, request, context):
+        """Returns the content of a file of an incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAttachment(self, request, context):
+        """Removes a file of an incident.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -703,6 +752,26 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.ResolveIncident,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.SerializeToString,
+            ),
+            'UploadAttachment': grpc.unary_unary_rpc_method_handler(
+                    servicer.UploadAttachment,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.UploadAttachmentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.Attachment.SerializeToString,
+            ),
+            'ListAttachments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAttachments,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsResponse.SerializeToString,
+            ),
+            'DownloadAttachment': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadAttachment,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DownloadAttachmentRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'DeleteAttachment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAttachment,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DeleteAttachmentRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetMaintenanceWindow': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMaintenanceWindow,
@@ -1231,6 +1300,114 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/ResolveIncident',
             smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadAttachment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/UploadAttachment',
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.UploadAttachmentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.Attachment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAttachments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListAttachments',
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadAttachment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/DownloadAttachment',
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DownloadAttachmentRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAttachment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/DeleteAttachment',
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DeleteAttachmentRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,7 @@ from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from smartcity.monitoring.v1 import agent_pb2 as _agent_pb2
+from smartcity.monitoring.v1 import attachment_pb2 as _attachment_pb2
 from smartcity.monitoring.v1 import change_pb2 as _change_pb2
 from smartcity.monitoring.v1 import check_pb2 as _check_pb2
 from smartcity.monitoring.v1 import delivery_pb2 as _delivery_pb2
@@ -78,6 +79,14 @@ class MonitoringServiceStub:
     """Says what led to an incident and who answers for it."""
     ResolveIncident: _grpc.UnaryUnaryMultiCallable[_incident_pb2.ResolveIncidentRequest, _incident_pb2.Incident]
     """Ends an incident by hand."""
+    UploadAttachment: _grpc.UnaryUnaryMultiCallable[_attachment_pb2.UploadAttachmentRequest, _attachment_pb2.Attachment]
+    """Attaches a file to an incident."""
+    ListAttachments: _grpc.UnaryUnaryMultiCallable[_attachment_pb2.ListAttachmentsRequest, _attachment_pb2.ListAttachmentsResponse]
+    """Lists the files of an incident."""
+    DownloadAttachment: _grpc.UnaryStreamMultiCallable[_attachment_pb2.DownloadAttachmentRequest, _httpbody_pb2.HttpBody]
+    """Returns the content of a file of an incident."""
+    DeleteAttachment: _grpc.UnaryUnaryMultiCallable[_attachment_pb2.DeleteAttachmentRequest, _empty_pb2.Empty]
+    """Removes a file of an incident."""
     GetMaintenanceWindow: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.GetMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]
     """Returns a maintenance window."""
     ListMaintenanceWindows: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.ListMaintenanceWindowsRequest, _maintenance_window_pb2.ListMaintenanceWindowsResponse]
@@ -199,6 +208,14 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Says what led to an incident and who answers for it."""
     ResolveIncident: _aio.UnaryUnaryMultiCallable[_incident_pb2.ResolveIncidentRequest, _incident_pb2.Incident]  # type: ignore[assignment]
     """Ends an incident by hand."""
+    UploadAttachment: _aio.UnaryUnaryMultiCallable[_attachment_pb2.UploadAttachmentRequest, _attachment_pb2.Attachment]  # type: ignore[assignment]
+    """Attaches a file to an incident."""
+    ListAttachments: _aio.UnaryUnaryMultiCallable[_attachment_pb2.ListAttachmentsRequest, _attachment_pb2.ListAttachmentsResponse]  # type: ignore[assignment]
+    """Lists the files of an incident."""
+    DownloadAttachment: _aio.UnaryStreamMultiCallable[_attachment_pb2.DownloadAttachmentRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Returns the content of a file of an incident."""
+    DeleteAttachment: _aio.UnaryUnaryMultiCallable[_attachment_pb2.DeleteAttachmentRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Removes a file of an incident."""
     GetMaintenanceWindow: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.GetMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]  # type: ignore[assignment]
     """Returns a maintenance window."""
     ListMaintenanceWindows: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.ListMaintenanceWindowsRequest, _maintenance_window_pb2.ListMaintenanceWindowsResponse]  # type: ignore[assignment]
@@ -395,6 +412,38 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_incident_pb2.Incident, _abc.Awaitable[_incident_pb2.Incident]]:
         """Ends an incident by hand."""
+
+    @_abc_1.abstractmethod
+    def UploadAttachment(
+        self,
+        request: _attachment_pb2.UploadAttachmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_attachment_pb2.Attachment, _abc.Awaitable[_attachment_pb2.Attachment]]:
+        """Attaches a file to an incident."""
+
+    @_abc_1.abstractmethod
+    def ListAttachments(
+        self,
+        request: _attachment_pb2.ListAttachmentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_attachment_pb2.ListAttachmentsResponse, _abc.Awaitable[_attachment_pb2.ListAttachmentsResponse]]:
+        """Lists the files of an incident."""
+
+    @_abc_1.abstractmethod
+    def DownloadAttachment(
+        self,
+        request: _attachment_pb2.DownloadAttachmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Returns the content of a file of an incident."""
+
+    @_abc_1.abstractmethod
+    def DeleteAttachment(
+        self,
+        request: _attachment_pb2.DeleteAttachmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Removes a file of an incident."""
 
     @_abc_1.abstractmethod
     def GetMaintenanceWindow(
