@@ -20,7 +20,7 @@ from monitoring.operations.run_incidents import follow_all, look_again
 from monitoring.operations.write_measurements import write_measurements
 from monitoring.testing import NOON, REGION, Monitoring, measured
 from smartcity.inventory.v1.circuit_pb2 import Circuit
-from smartcity.inventory.v1.events_pb2 import CircuitChanged, PointSuspended
+from smartcity.inventory.v1.events_pb2 import CircuitChanged, PointSuspended, PointUpdated
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.monitoring.v1 import change_pb2, incident_pb2
 from smartcity.monitoring.v1.check_pb2 import Check
@@ -188,6 +188,34 @@ async def test_a_suspended_point_ends_its_incident(monitoring: Monitoring) -> No
     await follow_all(monitoring.needs)
     (incident,) = await listed(monitoring)
     assert incident.state == Incident.RESOLVED
+
+
+async def test_people_served_are_told_of_an_incident_as_soon_as_somebody_says(
+    monitoring: Monitoring,
+) -> None:
+    await see(monitoring, "gsss", 1)
+    await follow_all(monitoring.needs)
+    (incident,) = await listed(monitoring)
+    figures = (incident.people_affected, incident.people_down, incident.people_unknown_count)
+    assert (figures, incident.priority) == ((0, 0, 1), Incident.MEDIUM)
+    point = Point(
+        name=f"{REGION}/points/P-1",
+        display_name="Titik 1",
+        kind=Point.OPD,
+        district=f"{REGION}/districts/64.01.02",
+        state=Point.ACTIVE,
+        people_served=650,
+    )
+    event = event_of(PointUpdated(point=point), point.name).numbered(2)
+    async with monitoring.database.transaction() as connection:
+        await keep_point(connection, event)
+    await follow_all(monitoring.needs)
+    (incident,) = await listed(monitoring)
+    figures = (incident.people_affected, incident.people_down, incident.people_unknown_count)
+    assert (figures, incident.priority) == ((650, 650, 0), Incident.CRITICAL)
+    request = incident_pb2.ResolveIncidentRequest(name=incident.name, text="false alarm")
+    over = await monitoring.stub.ResolveIncident(request)
+    assert (over.people_affected, over.people_down) == (650, 0)
 
 
 async def test_people_acknowledge_comment_classify_and_resolve(monitoring: Monitoring) -> None:

@@ -94,7 +94,8 @@ async def _places(
             flapping=row["flapping"],
             silences=silences.get(row["point_id"], ()),
             in_service=row["state"] == ACTIVE,
-            score=score(row["kind"], local),
+            score=score(row["kind"], local, row["people_served"]),
+            people=row["people_served"],
         )
         for row in await places.read(connection, region, wanted)
     }

@@ -11,11 +11,11 @@ from smartcity.inventory.v1.point_pb2 import Point
 STORE = """
 INSERT INTO points AS point (
        region_code, point_id, display_name, kind, district_code, technology, state, sequence,
-       external_ids)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+       external_ids, people_served)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (region_code, point_id) DO UPDATE
    SET display_name = $3, kind = $4, district_code = $5, technology = $6, state = $7, sequence = $8,
-       external_ids = $9
+       external_ids = $9, people_served = $10
  WHERE point.sequence < $8
 """
 
@@ -49,6 +49,7 @@ async def store(connection: Connection, point: Point, sequence: int) -> None:
         Point.State.Name(point.state),
         sequence,
         orjson.dumps(dict(point.external_ids), option=orjson.OPT_SORT_KEYS).decode(),
+        point.people_served if point.HasField("people_served") else None,
     )
 
 

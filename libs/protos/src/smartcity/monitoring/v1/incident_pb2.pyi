@@ -211,6 +211,9 @@ class Incident(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    PEOPLE_AFFECTED_FIELD_NUMBER: _builtins.int
+    PEOPLE_DOWN_FIELD_NUMBER: _builtins.int
+    PEOPLE_UNKNOWN_COUNT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`regions/{region}/incidents/{incident}`; {incident} is the year of Paser's calendar and a running number,
     for example `2026-0042`.
@@ -249,6 +252,14 @@ class Incident(_message.Message):
     """Who answers for the cause."""
     etag: _builtins.str
     """Changes with every change. Send it back to be told when somebody was faster."""
+    people_affected: _builtins.int
+    """How many people the points serve that are or were down in it, as the inventory says of each; without
+    those of `people_unknown_count` points.
+    """
+    people_down: _builtins.int
+    """How many people the points serve that are down now, as far as known."""
+    people_unknown_count: _builtins.int
+    """Of how many of `point_count` points nobody has said how many people they serve."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the outage began, UTC: the first measurement without an answer."""
@@ -289,10 +300,13 @@ class Incident(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        people_affected: _builtins.int = ...,
+        people_down: _builtins.int = ...,
+        people_unknown_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "cause", b"cause", "create_time", b"create_time", "district", b"district", "down_count", b"down_count", "end_time", b"end_time", "etag", b"etag", "flapping", b"flapping", "liability", b"liability", "name", b"name", "parent_incident", b"parent_incident", "point", b"point", "point_count", b"point_count", "priority", b"priority", "provider", b"provider", "reopen_count", b"reopen_count", "scope", b"scope", "start_time", b"start_time", "state", b"state", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "cause", b"cause", "create_time", b"create_time", "district", b"district", "down_count", b"down_count", "end_time", b"end_time", "etag", b"etag", "flapping", b"flapping", "liability", b"liability", "name", b"name", "parent_incident", b"parent_incident", "people_affected", b"people_affected", "people_down", b"people_down", "people_unknown_count", b"people_unknown_count", "point", b"point", "point_count", b"point_count", "priority", b"priority", "provider", b"provider", "reopen_count", b"reopen_count", "scope", b"scope", "start_time", b"start_time", "state", b"state", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
