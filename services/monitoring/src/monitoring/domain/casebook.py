@@ -56,6 +56,8 @@ class Casebook:
     new_id: Callable[[], str]
     incidents: dict[str, Incident]
     entries: list[Entry] = field(default_factory=list)
+    district_names: Mapping[str, str] = field(default_factory=dict)
+    """By code, as far as they are known."""
     _before: dict[str, Incident] = field(default_factory=dict)
     _by_point: dict[str, list[str]] = field(default_factory=dict)
 
@@ -240,7 +242,9 @@ class Casebook:
             region=self.region,
             incident_id=self.new_id(),
             scope=area.scope,
-            title=area.area_id,
+            title=self.district_names.get(area.area_id, area.area_id)
+            if is_district
+            else area.area_id,
             district=area.area_id if is_district else None,
             provider=None if is_district else area.area_id,
             start=min(f.start for f in members),

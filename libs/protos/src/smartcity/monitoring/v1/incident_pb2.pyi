@@ -221,7 +221,9 @@ class Incident(_message.Message):
     scope: Global___Incident.Scope.ValueType
     """What it is about."""
     title: _builtins.str
-    """What is down: the point's name, for example `Puskesmas Kuaro`, the district's code or the provider's id."""
+    """What is down: the point's name, for example `Puskesmas Kuaro`, the district's name, for example
+    `Long Ikis` (its code while the inventory has told no name), or the provider's id.
+    """
     point: _builtins.str
     """The point of an incident of scope POINT."""
     district: _builtins.str
