@@ -589,6 +589,7 @@ class WatchStatusesResponse(_message.Message):
     STATUSES_FIELD_NUMBER: _builtins.int
     IS_SNAPSHOT_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    REMOVED_POINTS_FIELD_NUMBER: _builtins.int
     is_snapshot: _builtins.bool
     """These statuses belong to the whole, which ends with the first answer where this is false."""
     resume_token: _builtins.str
@@ -597,16 +598,21 @@ class WatchStatusesResponse(_message.Message):
     def statuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Status]:
         """Statuses as they are now."""
 
+    @_builtins.property
+    def removed_points(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Points that are listed no more: out of service, or deleted."""
+
     def __init__(
         self,
         *,
         statuses: _abc.Iterable[Global___Status] | None = ...,
         is_snapshot: _builtins.bool = ...,
         resume_token: _builtins.str = ...,
+        removed_points: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_snapshot", b"is_snapshot", "resume_token", b"resume_token", "statuses", b"statuses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_snapshot", b"is_snapshot", "removed_points", b"removed_points", "resume_token", b"resume_token", "statuses", b"statuses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
