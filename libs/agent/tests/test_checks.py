@@ -33,10 +33,8 @@ class NameServer(asyncio.DatagramProtocol):
         self.transport.sendto(answer.to_wire(), address)
 
 
-@pytest.mark.parametrize(("name", "success"), [("paserkab.go.id", True), ("x.go.id", False)])
-async def test_a_question_to_a_name_server_is_measured(
-    tmp_path: Path, name: str, success: bool
-) -> None:
+@pytest.mark.parametrize("name", ["paserkab.go.id", "x.go.id"])
+async def test_a_question_to_a_name_server_is_measured(tmp_path: Path, name: str) -> None:
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(NameServer, local_addr=("127.0.0.1", 0))
     port = transport.get_extra_info("sockname")[1]
@@ -53,5 +51,5 @@ async def test_a_question_to_a_name_server_is_measured(
     store.close()
     transport.close()
     assert (measurement.point, measurement.source) == (POINT, "agent")
-    assert (measurement.method, measurement.success) == ("dns", success)
+    assert (measurement.method, measurement.success) == ("dns", name == "paserkab.go.id")
     assert measurement.dns_ms > 0

@@ -104,8 +104,10 @@ async def test_a_watch_is_told_what_enters_and_leaves_its_filter(busy: Monitorin
     )
     told: list[tuple[str, str]] = []
     async for part in busy.stub.WatchStatuses(request):
-        for one in part.statuses:
-            told.append((one.point.rpartition("/")[2], status_pb2.State.Name(one.state)))
+        told += [
+            (one.point.rpartition("/")[2], status_pb2.State.Name(one.state))
+            for one in part.statuses
+        ]
         if not part.is_snapshot and not told[2:]:
             assert told == [("P-3", "DOWN"), ("P-5", "DOWN")]
             for number, letters in ((0, "gg"), (4, "gg"), (5, "gg"), (4, "sss")):

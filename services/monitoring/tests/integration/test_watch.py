@@ -10,8 +10,8 @@ import grpc
 import pytest
 from common.auth.tokens import Unauthenticated
 from common.caller import CALLER, Caller
-from common.rpc.refusals import refusal_of
 from common.events.event import event_of
+from common.rpc.refusals import refusal_of
 from devstack.waiting import until
 from monitoring.events.points import keep_point
 from monitoring.operations import watch_statuses as watching

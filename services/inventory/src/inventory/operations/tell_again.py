@@ -1,4 +1,4 @@
-"""Telling every district, point and circuit as it is now, so that somebody who begins to listen learns them.
+"""Telling every district, point and circuit as it is now, for somebody who begins to listen.
 
 The streams keep events for some weeks; who comes later knows nothing of what did not change since.
 Nothing changes by it: each event says that no field did, and that the others have it already.

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, and what it may be called: nothing that its giver says is believed."""
+"""What a file is by its content, and what it may be called; its giver is not believed."""
 
 import re
 import unicodedata

@@ -61,7 +61,9 @@ async def upload_attachment(needs: Dependencies, request: UploadAttachmentReques
             raise ResourceMissing(request.parent)
         _refuse_full(request, await attachments.held(connection, request.parent))
         await attachments.insert(connection, attachment, content)
-        said = f"{_described(attachment)}: {request.text}" if request.text else _described(attachment)
+        said = (
+            f"{_described(attachment)}: {request.text}" if request.text else _described(attachment)
+        )
         await _note(needs, connection, attachment, "ATTACHED", said)
         await MUTATIONS.publish(connection, request, "create", after=attachment)
         return attachment

@@ -72,7 +72,7 @@ class Held(NamedTuple):
 
 
 async def lock_incident(connection: Connection, incident: str) -> bool:
-    """Make others who attach to the incident, or to that of a file, wait; tell whether it is there."""
+    """Make others who attach to the incident (or that of a file) wait; tell whether it is there."""
     return await connection.fetchval(LOCK_INCIDENT, *ids(incident)[:2]) is not None
 
 

@@ -55,7 +55,9 @@ ARRAYS = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(WRITTEN.va
 KEY = ("region_code", "incident_id")
 CHANGES = ", ".join(f"{name} = excluded.{name}" for name in WRITTEN if name not in KEY)
 
-ENTRY = """region_code, incident_id, entry_id, entry_time, actor, action, entry_text, attachment_id"""
+ENTRY = (
+    """region_code, incident_id, entry_id, entry_time, actor, action, entry_text, attachment_id"""
+)
 
 LOCK_REGION = """
 INSERT INTO incident_regions AS region (region_code, number_year, last_number)

@@ -43,7 +43,8 @@ SELECT region_code, point_id, display_name, kind, district_code, technology, {ST
        cover.start_time AS cover_time, (
        SELECT title
          FROM maintenance_windows AS named
-        WHERE named.region_code = points.region_code AND named.window_id = cover.window_id) AS title,
+        WHERE named.region_code = points.region_code AND named.window_id = cover.window_id
+       ) AS title,
        ARRAY(
        SELECT DISTINCT provider_id
          FROM circuits AS line
