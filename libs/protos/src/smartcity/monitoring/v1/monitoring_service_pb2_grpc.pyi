@@ -115,6 +115,14 @@ class MonitoringServiceStub:
     """Deletes a check."""
     QueryMeasurements: _grpc.UnaryUnaryMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _measurement_history_pb2.QueryMeasurementsResponse]
     """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+    ExportMeasurementHistory: _grpc.UnaryStreamMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _httpbody_pb2.HttpBody]
+    """buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    Exports a point's measurements in equal steps as a CSV file, for a spreadsheet: what QueryMeasurements
+    answers to the same request, one step a row, with times in the region's zone. Of each figure there are
+    the columns `rtt_mean_ms_count`, `_mean`, `_min`, `_max`, `_p50`, `_p95`, `_p99`; what was not measured or
+    is not known is an empty cell, never zero.
+    """
     ExportMeasurements: _grpc.UnaryStreamMultiCallable[_measurement_history_pb2.ExportMeasurementsRequest, _httpbody_pb2.HttpBody]
     """Exports the measurements of a point as a CSV file."""
     StreamMeasurements: _grpc.StreamStreamMultiCallable[_measurement_pb2.ReportMeasurementsRequest, _measurement_pb2.StreamMeasurementsResponse]
@@ -244,6 +252,14 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Deletes a check."""
     QueryMeasurements: _aio.UnaryUnaryMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _measurement_history_pb2.QueryMeasurementsResponse]  # type: ignore[assignment]
     """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+    ExportMeasurementHistory: _aio.UnaryStreamMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    Exports a point's measurements in equal steps as a CSV file, for a spreadsheet: what QueryMeasurements
+    answers to the same request, one step a row, with times in the region's zone. Of each figure there are
+    the columns `rtt_mean_ms_count`, `_mean`, `_min`, `_max`, `_p50`, `_p95`, `_p99`; what was not measured or
+    is not known is an empty cell, never zero.
+    """
     ExportMeasurements: _aio.UnaryStreamMultiCallable[_measurement_history_pb2.ExportMeasurementsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Exports the measurements of a point as a CSV file."""
     StreamMeasurements: _aio.StreamStreamMultiCallable[_measurement_pb2.ReportMeasurementsRequest, _measurement_pb2.StreamMeasurementsResponse]  # type: ignore[assignment]
@@ -556,6 +572,20 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_measurement_history_pb2.QueryMeasurementsResponse, _abc.Awaitable[_measurement_history_pb2.QueryMeasurementsResponse]]:
         """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+
+    @_abc_1.abstractmethod
+    def ExportMeasurementHistory(
+        self,
+        request: _measurement_history_pb2.QueryMeasurementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        Exports a point's measurements in equal steps as a CSV file, for a spreadsheet: what QueryMeasurements
+        answers to the same request, one step a row, with times in the region's zone. Of each figure there are
+        the columns `rtt_mean_ms_count`, `_mean`, `_min`, `_max`, `_p50`, `_p95`, `_p99`; what was not measured or
+        is not known is an empty cell, never zero.
+        """
 
     @_abc_1.abstractmethod
     def ExportMeasurements(
