@@ -1,12 +1,17 @@
 """Statuses are filtered and counted; anybody is told the public part of them."""
 
+import asyncio
 import base64
+from datetime import datetime, timedelta
 from typing import Any
 
 import grpc
 import pytest
+from common.postgres.database import Connection
 from common.rpc.refusals import refusal_of
 from monitoring.operations.write_measurements import write_measurements
+from monitoring.storage import public_statuses
+from monitoring.storage.public_statuses import PublicPoint
 from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.monitoring.v1 import status_pb2
@@ -145,3 +150,27 @@ async def test_the_public_is_told_name_state_and_since_of_points_in_service(
     assert up.since.seconds == NOON.timestamp() - 60
     assert {field.name for field in up.DESCRIPTOR.fields} == {"display_name", "state", "since"}
     assert first.last_measurement_time.seconds == NOON.timestamp() - 40
+
+
+async def test_however_many_strangers_ask_the_database_is_asked_once_in_a_while(
+    busy: Monitoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = ListPublicStatusesRequest(parent=REGION, page_size=1000)
+    reads: list[str] = []
+    read = public_statuses.read
+
+    async def counted(connection: Connection, region: str, at: datetime) -> list[PublicPoint]:
+        reads.append(region)
+        return await read(connection, region, at)
+
+    monkeypatch.setattr(public_statuses, "read", counted)
+    calls = (busy.stub.ListPublicStatuses(request) for _ in range(50))
+    answers = await asyncio.gather(*calls)
+    assert reads == ["64.01"]
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0].total_size == POINTS
+    async with busy.database.transaction() as connection:
+        await connection.execute(SUSPEND)
+    assert (await busy.stub.ListPublicStatuses(request)).total_size == POINTS
+    busy.clock.time += timedelta(seconds=5)
+    assert (await busy.stub.ListPublicStatuses(request)).total_size == POINTS - 1

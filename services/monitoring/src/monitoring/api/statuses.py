@@ -10,8 +10,9 @@ from common.rpc.interceptor import Context
 from smartcity.monitoring.v1 import status_pb2
 
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.list_public_statuses import list_public_statuses
 from monitoring.operations.watch_statuses import watch_statuses
-from monitoring.storage import public_statuses, statuses
+from monitoring.storage import statuses
 
 STATUS = "/status"
 SHARED = ("cache-control", "public, max-age=15")
@@ -54,9 +55,7 @@ class StatusMethods:
         self, request: status_pb2.ListPublicStatusesRequest, context: Context
     ) -> status_pb2.ListPublicStatusesResponse:
         """List what anybody may know."""
-        page = Page(request, key=(str, int))
-        async with self.needs.database.snapshot() as connection:
-            listed = await public_statuses.list_page(connection, request, page, self.needs.clock())
+        listed = await list_public_statuses(self.needs, request)
         await context.send_initial_metadata([SHARED])
         return listed
 
