@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from probes.target import Kind
+from probes.target import DnsQuestion, Kind
 from siteagent.buffer import Drop, Limits, Order
 from siteagent.settings import SettingsWrong, read_settings, settings_of
 
 POINT = "regions/64.01/points/PSR-0042"
 PING = {"kind": "ICMP", "point": POINT, "address": "203.0.113.1"}
 WEB = {"kind": "HTTP", "point": POINT, "url": "https://sekolah.example/a?b=1", "interval_s": 300}
+NAMES = {"kind": "DNS", "point": POINT, "address": "203.0.113.53", "name": "paserkab.go.id"}
 TESTS = {"point": POINT, "download_url": "http://x.example/10MB", "month_bytes": 10**9}
 
 
@@ -52,6 +53,18 @@ def test_a_url_becomes_what_is_probed() -> None:
     target = settings_of({"check": [WEB]}).checks[0].target
     assert (target.kind, target.address, target.port_used) == (Kind.HTTP, "sekolah.example", 443)
     assert (target.http.path, target.http.tls) == ("/a?b=1", True)
+
+
+def test_a_question_to_a_name_server_is_a_check() -> None:
+    target = settings_of({"check": [NAMES | {"record_type": "MX"}]}).checks[0].target
+    assert (target.kind, target.address, target.port_used) == (Kind.DNS, "203.0.113.53", 53)
+    assert target.dns == DnsQuestion("paserkab.go.id", "MX")
+    said = wrong({"check": [NAMES | {"name": "no name", "record_type": "PTR", "packets": 3}]})
+    assert sorted(sentence.partition(":")[0] for sentence in said) == [
+        "check[0].name",
+        "check[0].packets",
+        "check[0].record_type",
+    ]
 
 
 def test_every_wrong_value_is_named_with_what_is_allowed() -> None:

@@ -2,14 +2,14 @@
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from probes.target import HttpRequest, Kind, Target
+from probes.target import DnsQuestion, HttpRequest, Kind, Target
 
 from siteagent.buffer import Drop, Limits, Order
 from siteagent.checks import Check
@@ -18,6 +18,8 @@ from siteagent.throughput import Plan, on_the_line
 POINT = r"regions/\d{2}\.\d{2}/points/[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 ADDRESS = r"[A-Za-z0-9._:-]{1,253}"
 URL = r"https?://[^\s/?#@]+(/\S*)?"
+NAME = r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?"
+RECORD_TYPES = ("A", "AAAA", "CNAME", "MX", "NS", "SOA", "TXT")
 DAY_S = 86_400
 GB = 1_000_000_000
 PACKETS = (Kind.ICMP, Kind.STAMP, Kind.TCP)
@@ -138,9 +140,9 @@ class Table:
 
 
 def _check(table: Table) -> Check:
-    kind = Kind(table.choice("kind", [*PACKETS, Kind.HTTP]))
+    kind = Kind(table.choice("kind", [*PACKETS, *TARGETS]))
     point, interval_s = table.text("point", POINT), table.number("interval_s", 1, DAY_S, 60)
-    target = _http(table) if kind is Kind.HTTP else _packets(table, kind)
+    target = TARGETS[kind](table) if kind in TARGETS else _packets(table, kind)
     table.end()
     return Check(point, target, interval_s)
 
@@ -153,6 +155,21 @@ def _http(table: Table) -> Target:
     return Target(
         Kind.HTTP, parts.hostname or "", parts.port or 0, timeout_s=timeout_s, http=request
     )
+
+
+def _dns(table: Table) -> Target:
+    question = DnsQuestion(table.text("name", NAME), table.choice("record_type", RECORD_TYPES, "A"))
+    return Target(
+        Kind.DNS,
+        table.text("address", ADDRESS),
+        int(table.number("port", 1, 65_535, 53)),
+        timeout_s=table.number("timeout_s", 0.1, 60, 2),
+        dns=question,
+    )
+
+
+TARGETS: Mapping[Kind, Callable[[Table], Target]] = {Kind.HTTP: _http, Kind.DNS: _dns}
+"""The kinds that ask once, each with settings of its own."""
 
 
 def _packets(table: Table, kind: Kind) -> Target:

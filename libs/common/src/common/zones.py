@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -30,6 +30,11 @@ def offset_of(region: str) -> timedelta:
     except KeyError:
         return timedelta()
     return datetime.now(UTC).astimezone(zone).utcoffset() or timedelta()
+
+
+def day_in(region: str, time: datetime) -> date:
+    """Return the day that it is in a region at a time, which must bear its zone."""
+    return (time.astimezone(UTC) + offset_of(region)).date()
 
 
 @cache

@@ -86,11 +86,11 @@ async def test_where_identity_is_off_everybody_is_anonymous() -> None:
     assert await admitted(FOR_ANYONE, None, Call()) == ANONYMOUS
 
 
-def test_only_what_proves_itself_is_for_anyone() -> None:
+def test_only_what_proves_itself_or_is_public_is_for_anyone() -> None:
     methods = monitoring_service_pb2.DESCRIPTOR.services_by_name["MonitoringService"].methods
     free = {
         method.name
         for method in methods
         if grants.anyone_may(permission_of(f"/{SERVICE}/{method.name}"))
     }
-    assert free == {"EnrolAgent", "SubmitBatch"}
+    assert free == {"EnrolAgent", "SubmitBatch", "ListPublicStatuses"}

@@ -169,6 +169,24 @@ async def test_a_star_clears_what_is_left_out(inventory: Inventory) -> None:
     assert (updated.address, list(updated.tags), updated.HasField("location")) == ("", [], False)
 
 
+async def test_people_served_are_kept_changed_and_unsaid_again(inventory: Inventory) -> None:
+    created = await create(inventory, point=draft(people_served=0))
+    assert created.HasField("people_served")
+    mask = FieldMask(paths=["people_served"])
+    change = point_pb2.UpdatePointRequest(
+        point=Point(name=created.name, people_served=420), update_mask=mask
+    )
+    assert (await inventory.stub.UpdatePoint(change)).people_served == 420
+    wrong = point_pb2.UpdatePointRequest(
+        point=Point(name=created.name, people_served=-1), update_mask=mask
+    )
+    assert list((await refused(inventory.stub.UpdatePoint(wrong))).fields) == ["point.peopleServed"]
+    unsaid = point_pb2.UpdatePointRequest(point=Point(name=created.name), update_mask=mask)
+    assert not (await inventory.stub.UpdatePoint(unsaid)).HasField("people_served")
+    history = await inventory.stub.ListChanges(change_pb2.ListChangesRequest(name=created.name))
+    assert list(history.changes[0].changed_fields) == ["peopleServed"]
+
+
 async def test_a_state_is_not_updated(inventory: Inventory) -> None:
     await create(inventory)
     change = Point(name=NAME, state=Point.RETIRED)

@@ -71,7 +71,13 @@ async def test_all_points_and_circuits_are_told_as_they_are_in_slices(
     place, slices = await last_told(stocked), list[int]()
     await tell_again(stocked.database, slices.append)
     assert slices == [2, 2, 1, 2]
-    rows = await told_after(stocked, place)
+    everything = await told_after(stocked, place)
+    districts = [events_pb2.DistrictChanged.FromString(row["body"]) for row in everything[:10]]
+    assert [one.district.name for one in districts] == [
+        f"{REGION}/districts/64.01.{number:02}" for number in range(1, 11)
+    ]
+    assert districts[5].district.display_name == "Long Ikis"
+    rows = everything[10:]
     assert [row["resource"].removeprefix(f"{REGION}/points/") for row in rows] == [
         *(f"P-{number}" for number in range(5)),
         "P-0/circuits/main",

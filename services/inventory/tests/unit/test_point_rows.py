@@ -43,6 +43,32 @@ def test_a_good_row_is_a_point() -> None:
     assert dict(point.external_ids) == {"npsn": "1"}
 
 
+@pytest.mark.parametrize(("text", "people"), [("350", 350), ("350.0", 350), ("0", 0), ("", None)])
+def test_people_served_are_a_number_or_not_said(text: str, people: int | None) -> None:
+    stored, _ = read(people_served="7")
+    point, errors = read_over(stored, GOOD | {"people_served": text})
+    assert errors == []
+    assert (point.people_served if point.HasField("people_served") else None) == people
+    kept, _ = read_over(stored, dict(GOOD))
+    assert kept.people_served == 7
+    columns = dict(zip(COLUMNS, cells_of(point), strict=True))
+    assert columns["people_served"] == ("" if people is None else str(people))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("many", "NUMBER_INVALID"),
+        ("-5", "NUMBER_INVALID"),
+        ("1.5", "NUMBER_INVALID"),
+        ("1.200.000", "NUMBER_INVALID"),
+        ("1000001", "VALUE_INVALID"),
+    ],
+)
+def test_a_number_of_people_that_is_none_is_refused(text: str, reason: str) -> None:
+    assert reasons(people_served=text) == {"people_served": reason}
+
+
 @pytest.mark.parametrize(
     "village", ["Belimbing", "64.01.06.2012", "regions/64.01/villages/64.01.06.2012"]
 )

@@ -1,6 +1,7 @@
 """Checks: created, changed and deleted by hand, derived from circuits by events."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -14,6 +15,8 @@ from google.type.date_pb2 import Date
 from monitoring.events.circuits import follow_circuits
 from monitoring.events.points import keep_point
 from monitoring.settings import DefaultCheck
+from monitoring.storage import probing
+from monitoring.storage.probing import Lease
 from monitoring.testing import REGION, Monitoring
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.events_pb2 import CircuitChanged, PointDeleted
@@ -225,6 +228,29 @@ async def test_a_derived_check_goes_with_its_circuit(
     assert await listed(monitoring) == []
     await circuits.change(**end)
     assert [one.action for one in await changes(monitoring, check.name)] == ["delete", "create"]
+
+
+async def test_days_of_a_circuit_turn_at_midnight_of_its_region(
+    monitoring: Monitoring, circuits: Circuits
+) -> None:
+    """Paser is eight hours ahead: its 25th begins at 16:00 UTC of the 24th."""
+    begins, ends = Date(year=2026, month=11, day=25), Date(year=2026, month=11, day=26)
+    await circuits.change("10.1.2.3", start_date=begins, end_date=ends)
+    leases = [Lease("64.01", number) for number in range(8)]
+
+    async def asked(day: int, hour: int, minute: int = 0) -> int:
+        now = datetime(2026, 11, day, hour, minute, tzinfo=UTC)
+        async with monitoring.database.read() as connection:
+            return len(await probing.read_checks(connection, leases, now))
+
+    assert [await asked(24, 15, 59), await asked(24, 16)] == [0, 1]
+    assert [await asked(25, 15, 59), await asked(25, 16)] == [1, 0]
+    monitoring.clock.time = datetime(2026, 11, 25, 15, 59, tzinfo=UTC)
+    await circuits.change("10.1.2.3", end_date=ends)
+    assert len(await listed(monitoring)) == 1
+    monitoring.clock.time = datetime(2026, 11, 25, 16, tzinfo=UTC)
+    await circuits.change("10.1.2.3", end_date=ends)
+    assert await listed(monitoring) == []
 
 
 async def test_what_an_operator_changed_stays_when_the_address_moves(

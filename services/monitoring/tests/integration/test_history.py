@@ -263,6 +263,37 @@ async def test_what_is_no_number_is_counted_and_spoils_no_figure(monitoring: Mon
     assert (bucket.count, bucket.figures[0].count, bucket.figures[0].max) == (3, 1, 5)
 
 
+async def test_a_month_in_hours_is_a_file_on_the_clock_of_the_region(
+    monitoring: Monitoring,
+) -> None:
+    begin_ = NOON - HOUR
+    await write(monitoring, [one(begin_ + n * MINUTE, 10.0 + n) for n in range(30)])
+    await monitoring.roll_up()
+    request = QueryMeasurementsRequest(parent=POINT, figure=[measurement_history_pb2.RTT_MEAN_MS])
+    request.start_time.FromDatetime(NOON - timedelta(days=30))
+    request.step.FromTimedelta(HOUR)
+    call = monitoring.stub.ExportMeasurementHistory(request)
+    headers = {key: str(value) for key, value in (await call.initial_metadata() or ())}
+    assert headers["content-disposition"] == 'attachment; filename="history-P-0.csv"'
+    text = b"".join([part.data async for part in call]).decode("utf-8-sig")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert len(rows) == 30 * 24
+    last, empty = rows[-1], rows[0]
+    assert (last["start_time"], last["end_time"]) == (
+        "2026-11-24T11:00:00+08:00",
+        "2026-11-24T12:00:00+08:00",
+    )
+    assert (last["count"], last["expected_count"], last["missing_share"]) == ("30", "60", "0.5")
+    assert (last["rtt_mean_ms_min"], last["rtt_mean_ms_max"]) == ("10", "39")
+    assert last["rtt_mean_ms_mean"] == "24.5"
+    assert (empty["count"], empty["missing_share"], empty["rtt_mean_ms_mean"]) == ("0", "1", "")
+    assert not any("loss" in column for column in empty)
+    request.step.FromTimedelta(timedelta(seconds=61))
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await anext(aiter(monitoring.stub.ExportMeasurementHistory(request)))
+    assert list(refusal_of(failed.value).fields) == ["step"]
+
+
 async def exported(monitoring: Monitoring, **also: Any) -> list[dict[str, str]]:
     request = ExportMeasurementsRequest(parent=POINT, **also)
     parts = [part async for part in monitoring.stub.ExportMeasurements(request)]

@@ -14,14 +14,21 @@ from common.postgres.history import verify
 from common.rpc.refusals import refusal_of
 from devstack.waiting import until
 from monitoring.events.circuits import follow_circuits
+from monitoring.events.districts import keep_district
 from monitoring.events.points import keep_point
 from monitoring.operations.follow_outages import follow_outages
 from monitoring.operations.run_incidents import follow_all, look_again
 from monitoring.operations.write_measurements import write_measurements
 from monitoring.testing import NOON, REGION, Monitoring, measured
 from smartcity.inventory.v1.circuit_pb2 import Circuit
-from smartcity.inventory.v1.events_pb2 import CircuitChanged, PointSuspended
+from smartcity.inventory.v1.events_pb2 import (
+    CircuitChanged,
+    DistrictChanged,
+    PointSuspended,
+    PointUpdated,
+)
 from smartcity.inventory.v1.point_pb2 import Point
+from smartcity.inventory.v1.region_pb2 import District
 from smartcity.monitoring.v1 import change_pb2, incident_pb2
 from smartcity.monitoring.v1.check_pb2 import Check
 from smartcity.monitoring.v1.incident_pb2 import Incident
@@ -140,6 +147,20 @@ async def test_many_points_of_a_district_become_one_incident_with_parts(
     assert {one.state for one in await listed(monitoring)} == {Incident.RESOLVED}
 
 
+async def test_an_incident_of_a_district_bears_its_name(monitoring: Monitoring) -> None:
+    district = District(name=f"{REGION}/districts/64.01.02", display_name="Tanjung Harapan")
+    event = event_of(DistrictChanged(district=district), district.name)
+    async with monitoring.database.transaction() as connection:
+        await keep_district(connection, event.numbered(2))
+        district.display_name = "an older name, told late"
+        late = event_of(DistrictChanged(district=district), district.name)
+        await keep_district(connection, late.numbered(1))
+    await see(monitoring, "gsss", 1, 4, 7, 10, 13)
+    await follow_all(monitoring.needs)
+    (top,) = await listed(monitoring, top_level=True)
+    assert (top.scope, top.title) == (Incident.DISTRICT, "Tanjung Harapan")
+
+
 async def test_an_area_is_over_when_people_have_ended_all_its_parts(
     monitoring: Monitoring,
 ) -> None:
@@ -188,6 +209,34 @@ async def test_a_suspended_point_ends_its_incident(monitoring: Monitoring) -> No
     await follow_all(monitoring.needs)
     (incident,) = await listed(monitoring)
     assert incident.state == Incident.RESOLVED
+
+
+async def test_people_served_are_told_of_an_incident_as_soon_as_somebody_says(
+    monitoring: Monitoring,
+) -> None:
+    await see(monitoring, "gsss", 1)
+    await follow_all(monitoring.needs)
+    (incident,) = await listed(monitoring)
+    figures = (incident.people_affected, incident.people_down, incident.people_unknown_count)
+    assert (figures, incident.priority) == ((0, 0, 1), Incident.MEDIUM)
+    point = Point(
+        name=f"{REGION}/points/P-1",
+        display_name="Titik 1",
+        kind=Point.OPD,
+        district=f"{REGION}/districts/64.01.02",
+        state=Point.ACTIVE,
+        people_served=650,
+    )
+    event = event_of(PointUpdated(point=point), point.name).numbered(2)
+    async with monitoring.database.transaction() as connection:
+        await keep_point(connection, event)
+    await follow_all(monitoring.needs)
+    (incident,) = await listed(monitoring)
+    figures = (incident.people_affected, incident.people_down, incident.people_unknown_count)
+    assert (figures, incident.priority) == ((650, 650, 0), Incident.CRITICAL)
+    request = incident_pb2.ResolveIncidentRequest(name=incident.name, text="false alarm")
+    over = await monitoring.stub.ResolveIncident(request)
+    assert (over.people_affected, over.people_down) == (650, 0)
 
 
 async def test_people_acknowledge_comment_classify_and_resolve(monitoring: Monitoring) -> None:

@@ -10,11 +10,20 @@ import grpc
 import pytest
 from common.auth.tokens import Unauthenticated
 from common.caller import CALLER, Caller
+from common.events.event import event_of
 from common.rpc.refusals import refusal_of
 from devstack.waiting import until
+from monitoring.events.points import keep_point
 from monitoring.operations import watch_statuses as watching
 from monitoring.operations.write_measurements import write_measurements
 from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
+from smartcity.inventory.v1.events_pb2 import (
+    PointDeleted,
+    PointResumed,
+    PointSuspended,
+    PointUpdated,
+)
+from smartcity.inventory.v1.point_pb2 import FO, Point
 from smartcity.monitoring.v1 import status_pb2
 from smartcity.monitoring.v1.status_pb2 import WatchStatusesRequest
 
@@ -26,6 +35,8 @@ class Watcher:
 
     def __init__(self, monitoring: Monitoring, token: str = "") -> None:
         self._monitoring = monitoring
+        self.names: list[str] = []
+        self.removed: list[str] = []
         self.token = token
         self.wholes = 0
         self.changes: list[tuple[str, int]] = []
@@ -48,7 +59,9 @@ class Watcher:
             for status in part.statuses:
                 self.states[status.point] = status.state
                 if not part.is_snapshot:
+                    self.names.append(status.display_name)
                     self.changes.append((status.point.rpartition("/")[2], status.state))
+            self.removed += [point.rpartition("/")[2] for point in part.removed_points]
             self.wholes += part.is_snapshot and not whole
             whole = whole or part.is_snapshot
             self.token = part.resume_token or self.token
@@ -134,6 +147,52 @@ async def test_a_change_that_the_whole_holds_is_not_told_again(
     monitoring.tell()
     await go(monitoring, 1, "gg", -100)
     assert await watcher.saw(("P-1", State.UP))
+
+
+async def inventory_tells(
+    monitoring: Monitoring, kind: type[Any], sequence: int, **changes: Any
+) -> None:
+    """Handle an event about P-1, which is as the fixture made it but for the changes."""
+    given: dict[str, Any] = {
+        "name": f"{REGION}/points/P-1",
+        "display_name": "Titik 1",
+        "kind": Point.OPD,
+        "district": f"{REGION}/districts/64.01.02",
+        "technology": FO,
+        "state": Point.ACTIVE,
+    }
+    point = Point(**given | changes)
+    event = event_of(kind(point=point), point.name).numbered(sequence)
+    async with monitoring.database.transaction() as connection:
+        await keep_point(connection, event, monitoring.clock)
+
+
+async def test_a_watcher_is_told_of_points_that_are_renamed_leave_and_come_back(
+    monitoring: Monitoring, watchers: list[Watcher]
+) -> None:
+    monitoring.tell()
+    watcher = Watcher(monitoring)
+    watchers.append(watcher)
+    await watcher.ready()
+    await go(monitoring, 1, "g", -100)
+    assert await watcher.saw(("P-1", State.UP))
+    await inventory_tells(monitoring, PointUpdated, 2, people_served=5)  # nobody is shown that
+    await inventory_tells(monitoring, PointUpdated, 3, display_name="Kantor Camat")
+    await inventory_tells(monitoring, PointUpdated, 2, display_name="an older name, told late")
+    assert await watcher.saw(("P-1", State.UP), ("P-1", State.UP))
+    assert watcher.names == ["Titik 1", "Kantor Camat"]
+    named = {"display_name": "Kantor Camat"}
+    await inventory_tells(monitoring, PointSuspended, 4, state=Point.SUSPENDED, **named)
+    await inventory_tells(monitoring, PointUpdated, 5, state=Point.SUSPENDED, display_name="X")
+    await inventory_tells(monitoring, PointResumed, 6, **named)
+    assert await watcher.saw(*[("P-1", State.UP)] * 3)
+    assert watcher.removed == ["P-1"]
+    await inventory_tells(monitoring, PointDeleted, 7, **named)
+
+    async def gone() -> bool:
+        return watcher.removed == ["P-1", "P-1"]
+
+    assert await until(gone, within_s=20)
 
 
 async def test_a_bus_killed_under_way_hides_no_change(

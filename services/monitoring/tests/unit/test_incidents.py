@@ -114,6 +114,34 @@ def test_an_outage_is_one_incident_until_it_answers() -> None:
     assert over.version == 2
 
 
+def test_people_are_summed_over_the_points_that_are_down_and_unknown_ones_counted() -> None:
+    served = (120, 80, None, 0, None)
+    places = [replace(place(n), people=people) for n, people in enumerate(served)]
+    region = Region(places)
+    for point_id in region.texts:
+        region.texts[point_id] = "ud"
+    region.look(*region.texts)
+    (area,) = region.of(Scope.DISTRICT)
+    assert (area.people, area.people_down, area.people_unknown) == (200, 200, 2)
+    region.texts["P-0"] = region.texts["P-2"] = "udu"
+    region.look("P-0", "P-2")
+    (area,) = region.of(Scope.DISTRICT)
+    assert (area.people, area.people_down, area.people_unknown) == (200, 80, 2)
+    first = next(i for i in region.of(Scope.POINT) if i.point_id == "P-0")
+    assert (first.people, first.people_down, first.people_unknown) == (120, 0, 0)
+    region.places["P-1"] = replace(region.places["P-1"], people=90)
+    region.look("P-1")
+    (area,) = region.of(Scope.DISTRICT)
+    assert (area.people, area.people_down) == (210, 90)
+
+
+def test_the_people_that_a_point_serves_make_it_urgent() -> None:
+    monday = datetime(2026, 11, 23, 10, tzinfo=UTC)
+    assert score("OPD", monday) == score("OPD", monday, 100)
+    assert score("OPD", monday, 700) == 7 * score("OPD", monday)
+    assert priority_of(score("OPD", monday, 0)) is Priority.LOW
+
+
 def test_an_incident_is_opened_again_within_a_quarter_of_an_hour_and_not_later() -> None:
     region = Region([place(1)])
     for text in ("ud", "udu", "udud"):

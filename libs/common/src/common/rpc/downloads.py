@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import BinaryIO, cast
+from urllib.parse import quote
 
 PIECE_BYTES = 256 * 1024
 SPOOLED_BYTES = 4 * 1024 * 1024
@@ -25,5 +26,10 @@ async def spooled(write: Callable[[BinaryIO], Awaitable[None]]) -> AsyncIterator
 
 
 def disposition(file_name: str) -> tuple[str, str]:
-    """Return the header that names the file."""
-    return "content-disposition", f'attachment; filename="{file_name}"'
+    """Return the header that names the file; other letters than ASCII's as RFC 6266 has them.
+
+    The name holds no quotes, backslashes and control characters.
+    """
+    plain = file_name.encode("ascii", "replace").decode().replace("?", "_")
+    encoded = "" if plain == file_name else f"; filename*=UTF-8''{quote(file_name, safe='')}"
+    return "content-disposition", f'attachment; filename="{plain}"{encoded}'

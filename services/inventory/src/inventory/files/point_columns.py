@@ -28,6 +28,7 @@ COLUMNS = (
     "technology",
     "tags",
     "external_ids",
+    "people_served",
     "provenance",
     "source",
     "state",
@@ -46,6 +47,7 @@ INDONESIAN = {
     "alamat": "address",
     "teknologi": "technology",
     "label": "tags",
+    "penerima_layanan": "people_served",
     "asal_data": "provenance",
     "sumber": "source",
     "status": "state",
@@ -57,7 +59,7 @@ ENUMERATIONS: dict[str, Any] = {
     "provenance": provenance_pb2.Provenance,
     "state": Point.State,
 }
-NUMBERS = {"latitude", "longitude"}
+NUMBERS = {"latitude", "longitude", "people_served"}
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 """What a spreadsheet would run, behind any number of the marks that stop it."""
 
@@ -114,6 +116,7 @@ def cells_of(point: Point) -> tuple[str, ...]:
         _name(point_pb2.Technology, point.technology),
         ";".join(point.tags),
         ";".join(f"{key}={_escaped(value)}" for key, value in sorted(point.external_ids.items())),
+        str(point.people_served) if point.HasField("people_served") else "",
         _name(provenance_pb2.Provenance, point.provenance),
         point.source,
         _name(Point.State, point.state),

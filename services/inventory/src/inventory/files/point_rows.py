@@ -14,6 +14,8 @@ from inventory.domain.places import Places
 from inventory.files.point_columns import ENUMERATIONS, split_list, split_pairs
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+WHOLE = re.compile(r"[0-9]{1,9}(\.0+)?")
+"""A count; a spreadsheet may write it with zeros behind the point."""
 MAX_LATITUDE, MAX_LONGITUDE = 90, 180
 NEEDED = ("display_name", "kind")
 """What a new point must have beside its code and its place."""
@@ -21,6 +23,7 @@ COLUMN_OF_FIELD = {
     "displayName": "display_name",
     "externalIds": "external_ids",
     "locationSource": "location_source",
+    "peopleServed": "people_served",
 }
 
 
@@ -58,6 +61,7 @@ class _Row:
         self._texts(point)
         self._enumerations(point, stored)
         self._lists(point)
+        self._people(point)
         self._location(point)
         self._place(point)
         if stored is None:
@@ -108,6 +112,16 @@ class _Row:
             except ValueError:
                 sentence = "write key=value, several separated by semicolons, as npsn=30405272"
                 self._refuse("external_ids", "VALUE_INVALID", sentence)
+
+    def _people(self, point: Point) -> None:
+        text = self.cells.get("people_served", "").strip()
+        if "people_served" in self.cells:
+            point.ClearField("people_served")
+        if text and WHOLE.fullmatch(text):
+            point.people_served = int(text.partition(".")[0])
+        elif text:
+            sentence = "write a whole number of people from 0 to 1000000, without separators"
+            self._refuse("people_served", "NUMBER_INVALID", sentence)
 
     def _location(self, point: Point) -> None:
         if "latitude" not in self.cells and "longitude" not in self.cells:

@@ -20,7 +20,7 @@ from smartcity.inventory.v1.point_transfer_pb2 import (
 )
 
 from inventory.files import geojson
-from inventory.files.point_columns import COLUMNS, cells_of, guarded
+from inventory.files.point_columns import COLUMNS, NUMBERS, cells_of, guarded
 from inventory.files.xlsx import write_xlsx
 from inventory.operations.dependencies import Dependencies
 from inventory.storage import points
@@ -92,6 +92,7 @@ async def _write_xlsx(blocks: Blocks) -> AsyncIterator[bytes]:
     yield await asyncio.to_thread(write_xlsx, COLUMNS, cells)
 
 
+NUMBERED = [place for place, column in enumerate(COLUMNS) if column in NUMBERS]
 WRITERS = {CSV: _write_csv, GEOJSON: _write_geojson, XLSX: _write_xlsx}
 
 
@@ -108,9 +109,9 @@ def _cells(rows: Sequence[Row]) -> Iterator[list[str]]:
 
 
 def _typed(cells: Sequence[str]) -> list[str | float]:
-    """Return the cells of a workbook: coordinates as numbers, so that it can sort them."""
+    """Return the cells of a workbook: numbers as numbers, so that it can sort them."""
     typed: list[str | float] = list(cells)
-    for index in (COLUMNS.index("latitude"), COLUMNS.index("longitude")):
+    for index in NUMBERED:
         if cells[index]:
             typed[index] = float(cells[index])
     return typed

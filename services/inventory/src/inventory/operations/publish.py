@@ -10,6 +10,7 @@ from smartcity.inventory.v1 import events_pb2
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.device_pb2 import Device
 from smartcity.inventory.v1.point_pb2 import Point
+from smartcity.inventory.v1.region_pb2 import District
 
 HISTORY = History(personal=("contact",))
 OF_POINTS = {
@@ -36,6 +37,8 @@ def event_about(
         body = kind(point=without_contact(now), changed_fields=fields)
     elif isinstance(now, Circuit):
         body = events_pb2.CircuitChanged(circuit=now, changed_fields=fields, deleted=after is None)
+    elif isinstance(now, District):
+        body = events_pb2.DistrictChanged(district=now, changed_fields=fields)
     elif isinstance(now, Device) and action in MOVES:
         body = events_pb2.DeviceMoved(device=now, changed_fields=fields)
     else:

@@ -1,4 +1,4 @@
-"""Telling every point and circuit as it is now, so that somebody who begins to listen learns them.
+"""Telling every district, point and circuit as it is now, for somebody who begins to listen.
 
 The streams keep events for some weeks; who comes later knows nothing of what did not change since.
 Nothing changes by it: each event says that no field did, and that the others have it already.
@@ -13,7 +13,7 @@ from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.point_pb2 import Point
 
 from inventory.operations.publish import event_about
-from inventory.storage import circuits, points
+from inventory.storage import circuits, points, regions
 from inventory.storage.imports import wait_for_others
 
 SLICE = 500
@@ -31,10 +31,19 @@ async def tell_again(database: Database, progress: Progress) -> None:
     A slice is locked while it is told: a change of it is told before, and then is in it, or after.
     """
     async with database.read() as connection:
-        regions = await points.regions(connection)
-    for region in regions:
+        codes = await points.regions(connection)
+    for region in codes:
+        await _tell_districts(database, region)
         for lock_some in TOLD:
             await _tell_all(database, region, lock_some, progress)
+
+
+async def _tell_districts(database: Database, region: str) -> None:
+    async with database.transaction() as connection:
+        await wait_for_others(connection, region)  # a load may be giving them other names
+        some = await regions.all_districts(connection, region)
+        told = (event_about("update", one, one, ()) for one in some)
+        await append(connection, [event for event in told if event is not None])
 
 
 async def _tell_all(

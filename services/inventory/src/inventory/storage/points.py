@@ -38,7 +38,7 @@ MOST_KNOWN = 20_000
 WRITTEN = """
        region_code, point_id, display_name, kind, village_code, district_code, latitude, longitude,
        location_source, address, technology, state, tags, external_ids, provenance, source,
-       warnings"""
+       warnings, people_served"""
 COLUMNS = WRITTEN + ", contact_masked, version, create_time, update_time"
 
 FILTERS = """
@@ -100,6 +100,7 @@ def from_row(row: Row) -> Point:
         etag=etag(row["version"], update_time),
         create_time=timestamp(row["create_time"]),
         update_time=timestamp(update_time),
+        people_served=row["people_served"],
     )
     if row["contact_masked"]:
         point.contact.CopyFrom(point_pb2.Contact(**_json(row["contact_masked"])))
@@ -128,6 +129,7 @@ def to_row(point: Point) -> tuple[object, ...]:
         PROVENANCES.text(point.provenance),
         point.source,
         warnings_json(point) if point.warnings else "[]",
+        point.people_served if point.HasField("people_served") else None,
     )
 
 
@@ -156,7 +158,7 @@ async def read(connection: Connection, name: str, *, lock: bool = False) -> Poin
 
 INSERT = f"""
 INSERT INTO points ({WRITTEN})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 RETURNING {COLUMNS}
 """
 
@@ -184,7 +186,7 @@ UPDATE points
    SET display_name = $3, kind = $4, village_code = $5, district_code = $6, latitude = $7,
        longitude = $8, location_source = $9, address = $10, technology = $11, state = $12,
        tags = $13, external_ids = $14, provenance = $15, source = $16, warnings = $17,
-       version = version + 1, update_time = now()
+       people_served = $18, version = version + 1, update_time = now()
  WHERE region_code = $1 AND point_id = $2
 RETURNING {COLUMNS}
 """

@@ -51,6 +51,18 @@ ON CONFLICT (region_code) DO UPDATE
 """
 
 
+DISTRICT_NAMES = """
+SELECT district_code, display_name
+  FROM districts
+"""
+
+
+async def district_names(connection: Connection) -> dict[str, str]:
+    """Return the names of all districts of all regions, by their codes."""
+    rows = await connection.fetch(DISTRICT_NAMES)
+    return {row["district_code"]: row["display_name"] for row in rows}
+
+
 async def write(connection: Connection, dataset: Dataset) -> None:
     """Write everything of the data set but its points."""
     await connection.executemany(UPSERT_REGION, _of_level(dataset.divisions, "region"))

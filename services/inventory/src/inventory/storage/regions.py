@@ -122,6 +122,19 @@ async def read_district(connection: Connection, region: str, code: str) -> Distr
     return _district(row) if row else None
 
 
+ALL_DISTRICTS = f"""
+SELECT {DISTRICT_COLUMNS}
+  FROM districts
+ WHERE region_code = $1
+ ORDER BY district_code
+"""
+
+
+async def all_districts(connection: Connection, region: str) -> list[District]:
+    """Return all districts of a region."""
+    return [_district(row) for row in await connection.fetch(ALL_DISTRICTS, region)]
+
+
 async def read_village(connection: Connection, region: str, code: str) -> Village | None:
     """Return the village of this code if it lies in the region."""
     row = await connection.fetchrow(GET_VILLAGE, region, code)

@@ -7,6 +7,7 @@ from common.rpc.server import Published
 from smartcity.monitoring.v1 import change_pb2, monitoring_service_pb2, monitoring_service_pb2_grpc
 
 from monitoring.api.agents import AgentMethods
+from monitoring.api.attachments import AttachmentMethods
 from monitoring.api.checks import CheckMethods
 from monitoring.api.incidents import IncidentMethods
 from monitoring.api.maintenance_windows import MaintenanceWindowMethods
@@ -29,6 +30,7 @@ CHECKED_BY_OPERATION = frozenset(
         "UpdateMaintenanceWindow",
         "CreateNotificationRoute",
         "UpdateNotificationRoute",
+        "UploadAttachment",
     }
 )
 """Their operations check the proto's rules themselves, together with their own."""
@@ -37,6 +39,7 @@ ENDLESS = frozenset({"StreamMeasurements", "WatchStatuses"})
 
 class MonitoringServicer(
     IncidentMethods,
+    AttachmentMethods,
     CheckMethods,
     AgentMethods,
     MeasurementMethods,

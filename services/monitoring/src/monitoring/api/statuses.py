@@ -10,10 +10,13 @@ from common.rpc.interceptor import Context
 from smartcity.monitoring.v1 import status_pb2
 
 from monitoring.operations.dependencies import Dependencies
+from monitoring.operations.list_public_statuses import list_public_statuses
 from monitoring.operations.watch_statuses import watch_statuses
 from monitoring.storage import statuses
 
 STATUS = "/status"
+SHARED = ("cache-control", "public, max-age=15")
+"""An answer that is the same for everybody and may be a quarter of a minute old."""
 
 
 class StatusMethods:
@@ -42,8 +45,19 @@ class StatusMethods:
             statuses=listed.items,
             next_page_token=page.token(last_id(listed.items[-1].point)) if listed.more else "",
             total_size=listed.total,
-            counts=counts,
+            counts=counts.states,
+            kind_counts=counts.kinds,
+            district_counts=counts.areas["districts"],
+            provider_counts=counts.areas["providers"],
         )
+
+    async def ListPublicStatuses(
+        self, request: status_pb2.ListPublicStatusesRequest, context: Context
+    ) -> status_pb2.ListPublicStatusesResponse:
+        """List what anybody may know."""
+        listed = await list_public_statuses(self.needs, request)
+        await context.send_initial_metadata([SHARED])
+        return listed
 
     async def WatchStatuses(
         self, request: status_pb2.WatchStatusesRequest, _: Context

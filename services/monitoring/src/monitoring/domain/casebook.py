@@ -7,6 +7,7 @@ together. What has changed in the end, and every line for the timelines, is kept
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from monitoring.domain.areas import Area, AreaRules, Failure, areas_of, failing_together
 from monitoring.domain.incident import Entry, Incident, Scope
@@ -26,6 +27,8 @@ class Place:
     in_service: bool
     score: float
     """How urgent its outage is now."""
+    people: int | None = None
+    """How many it serves; None when nobody has said."""
     upstreams: frozenset[str] = frozenset()
     """The points that its lines go through."""
     flapping: bool = False
@@ -53,6 +56,8 @@ class Casebook:
     new_id: Callable[[], str]
     incidents: dict[str, Incident]
     entries: list[Entry] = field(default_factory=list)
+    district_names: Mapping[str, str] = field(default_factory=dict)
+    """By code, as far as they are known."""
     _before: dict[str, Incident] = field(default_factory=dict)
     _by_point: dict[str, list[str]] = field(default_factory=dict)
 
@@ -117,7 +122,7 @@ class Casebook:
         self, place: Place, mine: Sequence[Incident], start: datetime, end: datetime | None
     ) -> None:
         kept = next((i for i in mine if i.lasts), mine[0])
-        self._respan(replace(kept, score=place.score), start, end)
+        self._respan(replace(kept, score=place.score, **_people(place)), start, end)
         self._calm(self.incidents[kept.incident_id], place)
         for other in mine:
             if other is not kept and other.parent_id != kept.incident_id:
@@ -140,6 +145,7 @@ class Casebook:
             point_id=place.point_id,
             district=place.district,
             score=place.score,
+            **_people(place),
             start=start,
             create_time=self.now,
             update_time=self.now,
@@ -236,7 +242,9 @@ class Casebook:
             region=self.region,
             incident_id=self.new_id(),
             scope=area.scope,
-            title=area.area_id,
+            title=self.district_names.get(area.area_id, area.area_id)
+            if is_district
+            else area.area_id,
             district=area.area_id if is_district else None,
             provider=None if is_district else area.area_id,
             start=min(f.start for f in members),
@@ -280,6 +288,9 @@ class Casebook:
             parent,
             point_count=sum(i.point_count for i in parts),
             down_count=down,
+            people=sum(i.people for i in parts),
+            people_down=sum(i.people_down for i in parts),
+            people_unknown=sum(i.people_unknown for i in parts),
             score=max(parent.score, sum(i.score for i in parts if i.lasts)),
         )
         start = min(i.start for i in parts)
@@ -298,6 +309,8 @@ class Casebook:
     def _keep(self, incident: Incident) -> None:
         """Keep an incident as it is now; its version and time follow when it has changed."""
         before = self._before.get(incident.incident_id)
+        if incident.scope is Scope.POINT:
+            incident = replace(incident, people_down=incident.people * bool(incident.down_count))
         version = before.version + 1 if before else 1
         moved = replace(incident, version=version, update_time=self.now)
         same = (
@@ -313,6 +326,10 @@ class Casebook:
 def gone(point_id: str) -> Place:
     """Return what is known of a point that was deleted."""
     return Place(point_id, "", "", frozenset(), in_service=False, score=0.0)
+
+
+def _people(place: Place) -> dict[str, Any]:
+    return {"people": place.people or 0, "people_unknown": int(place.people is None)}
 
 
 def failures(incidents: Iterable[Incident], places: Mapping[str, Place]) -> Iterator[Failure]:

@@ -40,6 +40,12 @@ class Incident:
     end: datetime | None = None
     point_count: int = 1
     down_count: int = 1
+    people: int = 0
+    """Served by the points that are or were down in it, as far as known."""
+    people_down: int = 0
+    """Served by those of them that are down now."""
+    people_unknown: int = 0
+    """How many of the points serve nobody knows how many."""
     flapping: bool = False
     reopen_count: int = 0
     assignee: str = ""
@@ -73,3 +79,5 @@ class Entry:
     incident_id: str
     action: str
     text: str
+    attachment_id: str | None = None
+    """The file that it is about."""

@@ -37,14 +37,15 @@ class Need:
         return local.isoweekday() in self.days and self.from_hour <= local.hour < self.to_hour
 
 
-def score(kind: str, local: datetime) -> float:
+def score(kind: str, local: datetime, people: int | None = None) -> float:
     """Return how urgent the outage of one point is; `local` is the time in the point's zone.
 
+    `people` are those that it serves; while nobody has said, the kind's usual number is taken.
     That of many points is the sum of theirs.
     """
     need = _needs().get(kind) or _needs()["default"]
     away = 1.0 if need.is_now(local) else float(sections()["priority"]["away"])
-    return need.people * need.weight * away
+    return (need.people if people is None else people) * need.weight * away
 
 
 def priority_of(urgency: float) -> Priority:

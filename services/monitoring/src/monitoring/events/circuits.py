@@ -5,7 +5,9 @@ from datetime import datetime
 
 from common.events.consumer import Handle, Interest
 from common.events.event import Event, type_of
+from common.names import region_of
 from common.postgres.database import Connection
+from common.zones import day_in
 from smartcity.inventory.v1.events_pb2 import CircuitChanged
 from smartcity.monitoring.v1.check_pb2 import Check
 
@@ -25,6 +27,7 @@ def follow_circuits(default: Check, clock: Callable[[], datetime]) -> Handle:
         told = CircuitChanged.FromString(event.body)
         keep = circuits.forget if told.deleted else circuits.store
         await keep(connection, told.circuit, event.sequence)
-        await derive_check(connection, told, default, clock().date())
+        today = day_in(region_of(told.circuit.name), clock())
+        await derive_check(connection, told, default, today)
 
     return follow

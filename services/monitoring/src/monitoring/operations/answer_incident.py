@@ -78,8 +78,9 @@ async def resolve_incident(
     def change(before: Incident) -> tuple[Incident, str, str]:
         _require_lasting(before)
         end = max(needs.clock(), before.start)
-        down = 0 if before.scope is Scope.POINT else before.down_count
-        after = replace(before.spanning(before.start, end), by_hand=True, down_count=down)
+        after = replace(before.spanning(before.start, end), by_hand=True)
+        if before.scope is Scope.POINT:
+            after = replace(after, down_count=0, people_down=0)
         return after, "RESOLVED", request.text
 
     return await _change(needs, request, "resolve", change)

@@ -10,6 +10,7 @@ from common.postgres.database import Database
 from common.sealing import Keyring
 
 from monitoring.operations.backlog_turns import BacklogTurns
+from monitoring.operations.public_lists import PublicLists
 from monitoring.sending.networks import Network
 
 NO_KEYS = Keyring("", {})
@@ -41,6 +42,7 @@ class Dependencies:
     networks: Sequence[Network] = ()
     """Private networks that notifications may go to."""
     backlog_turns: BacklogTurns = field(default_factory=BacklogTurns)
+    public_lists: PublicLists = field(default_factory=PublicLists)
 
     @property
     def oldest(self) -> datetime:

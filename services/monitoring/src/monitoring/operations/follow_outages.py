@@ -21,7 +21,7 @@ from monitoring.domain.priority import score
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.incident_metrics import count_opened
 from monitoring.operations.publish import HISTORY, event_about
-from monitoring.storage import incident_queue, incidents, places
+from monitoring.storage import districts, incident_queue, incidents, places
 
 ENGINE = "engine"
 ACTIVE = "ACTIVE"
@@ -71,7 +71,8 @@ async def _followed(
     lower = await places.read_lower(connection, region, looks)
     found = await places.read_outages(connection, region, lower)
     at_hand = await incidents.read_case(connection, region, lower)
-    book = Casebook(region, empty.now, empty.new_id, at_hand)
+    names = await districts.names(connection, region)
+    book = Casebook(region, empty.now, empty.new_id, at_hand, district_names=names)
     down = {i.point_id for i in at_hand.values() if i.lasts and i.point_id}
     known = await _places(connection, region, looks.keys() | down, empty.now)
     for point_id in looks:
@@ -96,7 +97,8 @@ async def _places(
             flapping=row["flapping"],
             silences=silences.get(row["point_id"], ()),
             in_service=row["state"] == ACTIVE,
-            score=score(row["kind"], local),
+            score=score(row["kind"], local, row["people_served"]),
+            people=row["people_served"],
         )
         for row in await places.read(connection, region, wanted)
     }

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from common.errors import ResourceMissing
+from common.names import region_of
 from common.postgres.values import timestamp
+from common.zones import offset_of
 from smartcity.monitoring.v1 import measurement_history_pb2
 from smartcity.monitoring.v1.measurement_history_pb2 import (
     FigureSpread,
@@ -17,9 +19,10 @@ from smartcity.monitoring.v1.measurement_history_pb2 import (
 from monitoring.domain.grid import HOUR, MINUTE, Grid, piece_of
 from monitoring.domain.history import Bucket, Part, buckets, expected_counts, intervals_of
 from monitoring.domain.summary import Figure, Spread
+from monitoring.formats.history_csv import history_csv
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.history_parts import read_parts
-from monitoring.operations.history_question import Question, question_of
+from monitoring.operations.history_question import USUAL, Question, question_of
 from monitoring.storage import points
 
 PERCENTS = (50, 95, 99)
@@ -43,6 +46,18 @@ async def query_measurements(
         parts, intervals = await read_parts(connection, question)
     # In a thread: other calls go on meanwhile.
     return await asyncio.to_thread(_answer, question, parts, intervals)
+
+
+async def export_history(needs: Dependencies, request: QueryMeasurementsRequest) -> bytes:
+    """Return a point's measurements in equal steps as a CSV file.
+
+    Raises:
+        FieldsInvalid, ResourceMissing: As `query_measurements`.
+    """
+    answer = await query_measurements(needs, request)
+    figures = list(request.figure) or list(USUAL)
+    offset = offset_of(region_of(request.parent))
+    return await asyncio.to_thread(history_csv, answer.buckets, figures, offset)
 
 
 def _answer(

@@ -17,13 +17,18 @@ from common.auth.tokens import Unauthenticated
 from common.caller import current_caller
 from common.errors import FieldsInvalid, Violation
 from common.events.bus import BusAway
-from common.events.event import Event, event_from
+from common.events.event import Event, event_from, type_of
 from common.names import last_id
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
-from smartcity.monitoring.v1.events_pb2 import StatusChanged
-from smartcity.monitoring.v1.status_pb2 import WatchStatusesRequest, WatchStatusesResponse
+from smartcity.monitoring.v1 import status_pb2
+from smartcity.monitoring.v1.events_pb2 import StatusChanged, StatusRemoved
+from smartcity.monitoring.v1.status_pb2 import (
+    Status,
+    WatchStatusesRequest,
+    WatchStatusesResponse,
+)
 
 from monitoring.operations.dependencies import Dependencies
 from monitoring.storage import statuses
@@ -31,6 +36,7 @@ from monitoring.storage import statuses
 STREAM = "MONITORING"
 PART = 500
 HEARTBEAT_S = 10.0
+REMOVED = type_of(StatusRemoved.DESCRIPTOR)
 MARK_DIGITS = 8
 
 
@@ -51,7 +57,7 @@ async def watch_statuses(
         place, region = stream.last, last_id(request.parent)
         async with needs.database.snapshot() as connection:
             told = await statuses.positions(connection, region)
-            shown = await statuses.all_of(connection, region, needs.clock())
+            shown = await statuses.all_of(connection, request, needs.clock())
         for start in range(0, len(shown), PART):
             yield WatchStatusesResponse(statuses=shown[start : start + PART], is_snapshot=True)
     yield WatchStatusesResponse(resume_token=stream.token(place))
@@ -59,8 +65,31 @@ async def watch_statuses(
         async for event, place in follow:
             _refuse_expired()
             news = event is not None and event.sequence > told.get(event.resource, 0)
-            changed = [StatusChanged.FromString(event.body).status] if event and news else []
-            yield WatchStatusesResponse(statuses=changed, resume_token=stream.token(place))
+            part = _told(request, event) if event and news else WatchStatusesResponse()
+            part.resume_token = stream.token(place)
+            yield part
+
+
+def _told(request: WatchStatusesRequest, event: Event) -> WatchStatusesResponse:
+    """Return what a change tells if the status matches, or did before the change."""
+    if event.type == REMOVED:
+        status = StatusRemoved.FromString(event.body).status
+        removed = [status.point] if _matches(request, status, status.state) else []
+        return WatchStatusesResponse(removed_points=removed)
+    change = StatusChanged.FromString(event.body)
+    matches = _matches(request, change.status, change.previous_state)
+    return WatchStatusesResponse(statuses=[change.status] if matches else [])
+
+
+def _matches(
+    request: WatchStatusesRequest, status: Status, previous: status_pb2.State.ValueType
+) -> bool:
+    return bool(
+        (not request.state or {status.state, previous} & set(request.state))
+        and (not request.kind or status.kind in request.kind)
+        and request.district in ("", status.district)
+        and (not request.provider or set(status.providers) & set(request.provider))
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,9 @@ WRITTEN = {
     "end_time": "timestamptz",
     "point_count": "integer",
     "down_count": "integer",
+    "people": "integer",
+    "people_down": "integer",
+    "people_unknown": "integer",
     "flapping": "boolean",
     "reopen_count": "integer",
     "assignee": "text",
@@ -51,6 +54,10 @@ COLUMNS = ", ".join(WRITTEN)
 ARRAYS = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(WRITTEN.values(), 1))
 KEY = ("region_code", "incident_id")
 CHANGES = ", ".join(f"{name} = excluded.{name}" for name in WRITTEN if name not in KEY)
+
+ENTRY = (
+    """region_code, incident_id, entry_id, entry_time, actor, action, entry_text, attachment_id"""
+)
 
 LOCK_REGION = """
 INSERT INTO incident_regions AS region (region_code, number_year, last_number)
@@ -112,11 +119,13 @@ SELECT {COLUMNS}
    SET {CHANGES}
 """
 
-STORE_ENTRIES = """
-INSERT INTO incident_entries (region_code, incident_id, entry_time, actor, action, entry_text)
-SELECT $1, incident_id, $2, $3, action, entry_text
-  FROM unnest($4::text[], $5::text[], $6::text[]) AS given (incident_id, action, entry_text)
-RETURNING entry_id, entry_time, actor, action, entry_text
+STORE_ENTRIES = f"""
+INSERT INTO incident_entries (
+       region_code, incident_id, entry_time, actor, action, entry_text, attachment_id)
+SELECT $1, incident_id, $2, $3, action, entry_text, attachment_id::uuid
+  FROM unnest($4::text[], $5::text[], $6::text[], $7::text[])
+    AS given (incident_id, action, entry_text, attachment_id)
+RETURNING {ENTRY}
 """
 
 MATCHING = """
@@ -144,8 +153,8 @@ SELECT count(*)
 {MATCHING}
 """
 
-LIST_ENTRIES = """
-SELECT entry_id, entry_time, actor, action, entry_text
+LIST_ENTRIES = f"""
+SELECT {ENTRY}
   FROM incident_entries
  WHERE region_code = $1 AND incident_id = $2
    AND ($3::bigint IS NULL OR entry_id > $3)
@@ -213,8 +222,8 @@ async def store_entries(
     connection: Connection, region: str, when: tuple[datetime, str], entries: Collection[Entry]
 ) -> list[incident_pb2.IncidentEntry]:
     """Add lines to the timelines of a region's incidents; `when` is the time and who did it."""
-    rows = [(entry.incident_id, entry.action, entry.text) for entry in entries]
-    columns = map(list, zip(*rows, strict=True)) if rows else ([], [], [])
+    rows = [(one.incident_id, one.action, one.text, one.attachment_id) for one in entries]
+    columns = map(list, zip(*rows, strict=True)) if rows else ([], [], [], [])
     stored = await connection.fetch(STORE_ENTRIES, region, *when, *columns)
     return [entry_of(row) for row in stored]
 
@@ -263,6 +272,9 @@ def message_of(incident: Incident) -> incident_pb2.Incident:
         end_time=timestamp(incident.end),
         point_count=incident.point_count,
         down_count=incident.down_count,
+        people_affected=incident.people,
+        people_down=incident.people_down,
+        people_unknown_count=incident.people_unknown,
         flapping=incident.flapping,
         reopen_count=incident.reopen_count,
         assignee=incident.assignee,
@@ -276,7 +288,9 @@ def message_of(incident: Incident) -> incident_pb2.Incident:
 
 def entry_of(row: Row) -> incident_pb2.IncidentEntry:
     """Return the message of a line of a timeline."""
+    incident = f"{region_name(row['region_code'])}/incidents/{row['incident_id']}"
     return incident_pb2.IncidentEntry(
+        attachment=_named(incident, "attachments", row["attachment_id"]),
         entry_time=timestamp(row["entry_time"]),
         actor=row["actor"],
         action=row["action"],
@@ -284,8 +298,8 @@ def entry_of(row: Row) -> incident_pb2.IncidentEntry:
     )
 
 
-def _named(region: str, kind: str, resource_id: str | None) -> str:
-    return f"{region}/{kind}/{resource_id}" if resource_id else ""
+def _named(parent: str, kind: str, resource_id: object) -> str:
+    return f"{parent}/{kind}/{resource_id}" if resource_id else ""
 
 
 def _row(incident: Incident) -> Iterable[object]:
@@ -305,6 +319,9 @@ def _row(incident: Incident) -> Iterable[object]:
         incident.end,
         incident.point_count,
         incident.down_count,
+        incident.people,
+        incident.people_down,
+        incident.people_unknown,
         incident.flapping,
         incident.reopen_count,
         incident.assignee,
@@ -333,6 +350,9 @@ def _incident(row: Row) -> Incident:
         end=row["end_time"],
         point_count=row["point_count"],
         down_count=row["down_count"],
+        people=row["people"],
+        people_down=row["people_down"],
+        people_unknown=row["people_unknown"],
         flapping=row["flapping"],
         reopen_count=row["reopen_count"],
         assignee=row["assignee"],

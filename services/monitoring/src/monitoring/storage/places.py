@@ -12,7 +12,7 @@ from monitoring.domain.outages import SHORT, Interval, Outage, outages
 from monitoring.domain.timeline import State
 
 READ = """
-SELECT point_id, display_name, kind, district_code, points.state,
+SELECT point_id, display_name, kind, district_code, points.state, people_served,
        coalesce(bool_or(flapping), false) AS flapping,
        array_remove(array_agg(provider_id), NULL) AS providers,
        array_remove(array_agg(upstream_id), NULL) AS upstreams

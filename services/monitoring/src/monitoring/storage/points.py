@@ -1,6 +1,7 @@
 """Monitoring's copy of the inventory's points."""
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 import orjson
 from common.names import ids, last_id
@@ -8,20 +9,28 @@ from common.postgres.database import Connection
 from smartcity.inventory.v1 import point_pb2
 from smartcity.inventory.v1.point_pb2 import Point
 
+from monitoring.storage.measurements import PointKey
+
 STORE = """
 INSERT INTO points AS point (
        region_code, point_id, display_name, kind, district_code, technology, state, sequence,
-       external_ids)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+       external_ids, people_served)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (region_code, point_id) DO UPDATE
    SET display_name = $3, kind = $4, district_code = $5, technology = $6, state = $7, sequence = $8,
-       external_ids = $9
+       external_ids = $9, people_served = $10
  WHERE point.sequence < $8
 """
 
 FORGET = """
 DELETE FROM points
  WHERE region_code = $1 AND point_id = $2 AND sequence < $3
+"""
+
+SHOWN = """
+SELECT display_name, kind, district_code, technology, state
+  FROM points
+ WHERE region_code = $1 AND point_id = $2
 """
 
 KNOWN = """
@@ -37,18 +46,53 @@ SELECT external_ids ->> $2 AS external_id, point_id
 """
 
 
-async def store(connection: Connection, point: Point, sequence: int) -> None:
-    """Keep the point as an event told it, unless a later event has told more."""
-    await connection.execute(
-        STORE,
-        *ids(point.name),
+class Shown(NamedTuple):
+    """What a status shows of a point."""
+
+    display_name: str
+    kind: str
+    district: str
+    technology: str
+    state: str
+
+    @property
+    def in_service(self) -> bool:
+        """Whether its status is listed."""
+        return self.state == "ACTIVE"
+
+    def differing(self, other: "Shown") -> list[str]:
+        """Return the JSON names of the status's fields that differ, in alphabetical order."""
+        names = ("displayName", "kind", "district", "technology")
+        pairs = zip(names, self, other, strict=False)
+        return sorted(name for name, mine, theirs in pairs if mine != theirs)
+
+
+async def shown(connection: Connection, key: PointKey) -> Shown | None:
+    """Return what is shown of a point as it is kept."""
+    row = await connection.fetchrow(SHOWN, *key)
+    return Shown(*row) if row else None
+
+
+def shown_of(point: Point) -> Shown:
+    """Return what is shown of a point as an event tells it."""
+    return Shown(
         point.display_name,
         Point.Kind.Name(point.kind),
         last_id(point.district),
         point_pb2.Technology.Name(point.technology) if point.technology else "",
         Point.State.Name(point.state),
+    )
+
+
+async def store(connection: Connection, point: Point, sequence: int) -> None:
+    """Keep the point as an event told it, unless a later event has told more."""
+    await connection.execute(
+        STORE,
+        *ids(point.name),
+        *shown_of(point),
         sequence,
         orjson.dumps(dict(point.external_ids), option=orjson.OPT_SORT_KEYS).decode(),
+        point.people_served if point.HasField("people_served") else None,
     )
 
 

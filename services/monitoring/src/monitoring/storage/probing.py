@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 from common.postgres.database import Connection, Row
+from common.zones import day_in
 from probes.target import DnsQuestion, HttpRequest, Kind, Target
 
 from monitoring.domain.check import ScheduledCheck
@@ -16,13 +17,13 @@ READ_CHECKS = """
 SELECT region_code, point_id, check_id, checks.kind, address, port, packets, spacing_ms, timeout_ms,
        interval_s, http, dns
   FROM checks
-  JOIN unnest($1::text[], $2::smallint[]) AS held (region_code, partition_id)
+  JOIN unnest($1::text[], $2::smallint[], $3::date[]) AS held (region_code, partition_id, today)
        USING (region_code, partition_id)
   JOIN points USING (region_code, point_id)
  WHERE NOT paused
    AND points.state = 'ACTIVE'
-   AND (start_date IS NULL OR start_date <= $3)
-   AND (end_date IS NULL OR end_date > $3)
+   AND (start_date IS NULL OR start_date <= today)
+   AND (end_date IS NULL OR end_date > today)
 """
 
 BE_ALIVE = """
@@ -113,12 +114,16 @@ async def leave(connection: Connection, prober: UUID) -> None:
 
 
 async def read_checks(
-    connection: Connection, leases: Collection[Lease], today: datetime
+    connection: Connection, leases: Collection[Lease], now: datetime
 ) -> list[ScheduledCheck]:
-    """Return the checks of ACTIVE points in these partitions that do not rest today."""
+    """Return the checks of ACTIVE points in these partitions that do not rest today.
+
+    The day is that of each region: a circuit begins and ends at its midnight.
+    """
     regions = [lease.region for lease in leases]
     partitions = [lease.partition for lease in leases]
-    rows = await connection.fetch(READ_CHECKS, regions, partitions, today.date())
+    days = [day_in(region, now) for region in regions]
+    rows = await connection.fetch(READ_CHECKS, regions, partitions, days)
     return [_scheduled(row) for row in rows]
 
 

@@ -1,13 +1,14 @@
 """Statuses and intervals as messages, with the maintenance windows that are in force."""
 
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from common.names import ids, last_id
 from common.postgres.database import Connection, Row
 from common.postgres.listing import Listed
 from common.postgres.pages import Page
-from common.postgres.values import timestamp
+from common.postgres.values import Enumeration, region_name, timestamp
 from smartcity.monitoring.v1 import status_pb2
 from smartcity.monitoring.v1.status_pb2 import StateInterval, Status
 
@@ -17,6 +18,7 @@ from monitoring.storage import maintenance_spans
 from monitoring.storage.maintenance_windows import name_of, time_of
 from monitoring.storage.measurements import PointKey
 
+STATES = Enumeration(status_pb2.State)
 NUMBERS = {name: number for name, number in status_pb2.State.items() if number}
 
 OF_POINTS = """
@@ -41,7 +43,13 @@ SELECT region_code, point_id, display_name, kind, district_code, technology, {ST
        cover.start_time AS cover_time, (
        SELECT title
          FROM maintenance_windows AS named
-        WHERE named.region_code = points.region_code AND named.window_id = cover.window_id) AS title
+        WHERE named.region_code = points.region_code AND named.window_id = cover.window_id
+       ) AS title,
+       ARRAY(
+       SELECT DISTINCT provider_id
+         FROM circuits AS line
+        WHERE line.region_code = points.region_code AND line.point_id = points.point_id
+        ORDER BY provider_id) AS provider_ids
 {OF_POINTS}
 """
 
@@ -57,11 +65,14 @@ MATCHING = f"""
    AND ($3::text[] IS NULL OR {STATE} = ANY ($3))
    AND ($4::text[] IS NULL OR kind = ANY ($4))
    AND ($5::text IS NULL OR district_code = $5)
+   AND ($6::text[] IS NULL OR point_id IN (
+       SELECT line.point_id
+         FROM circuits AS line
+        WHERE line.region_code = $2 AND line.provider_id = ANY ($6)))
 """
 
 ALL = f"""
-{SHOWN}
- WHERE region_code = $2 AND points.state = 'ACTIVE'
+{SHOWN}{MATCHING}
  ORDER BY point_id
 """
 
@@ -76,16 +87,33 @@ SELECT resource, last_sequence
 
 LIST = f"""
 {SHOWN}{MATCHING}
-   AND ($6::text IS NULL OR point_id > $6)
+   AND ($7::text IS NULL OR point_id > $7)
  ORDER BY point_id
- LIMIT $7
+ LIMIT $8
 """
 
 COUNT = f"""
-SELECT {STATE} AS state, count(*) AS points
+WITH matching AS MATERIALIZED (
+SELECT point_id, {STATE} AS state, kind, district_code
 {OF_POINTS}
-{MATCHING}
- GROUP BY 1
+{MATCHING})
+SELECT 'state' AS facet, state AS named, count(*) AS points
+  FROM matching
+ GROUP BY state
+ UNION ALL
+SELECT 'kind', kind, count(*)
+  FROM matching
+ GROUP BY kind
+ UNION ALL
+SELECT 'districts', district_code, count(*)
+  FROM matching
+ GROUP BY district_code
+ UNION ALL
+SELECT 'providers', provider_id, count(DISTINCT point_id)
+  FROM circuits
+  JOIN matching USING (point_id)
+ WHERE region_code = $2
+ GROUP BY provider_id
 """
 
 INTERVALS_MATCHING = """
@@ -119,6 +147,18 @@ SELECT (SELECT count(*)
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many points match, by each thing that can be filtered by."""
+
+    states: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    areas: dict[str, dict[str, int]] = field(
+        default_factory=lambda: {"districts": {}, "providers": {}}
+    )
+    """By the resources' names."""
+
+
 async def read(connection: Connection, name: str, at: datetime) -> Status | None:
     """Return the status of this name; UNKNOWN for a point that was never measured."""
     found = await read_some(connection, [PointKey(*ids(name)[:2])], at)
@@ -138,9 +178,11 @@ async def read_some(
     return {PointKey(row["region_code"], row["point_id"]): status_of(row) for row in rows}
 
 
-async def all_of(connection: Connection, region: str, at: datetime) -> list[Status]:
-    """Return the statuses of all active points of a region."""
-    return [status_of(row) for row in await connection.fetch(ALL, at, region)]
+async def all_of(
+    connection: Connection, request: status_pb2.WatchStatusesRequest, at: datetime
+) -> list[Status]:
+    """Return the statuses of all active points of a region that match."""
+    return [status_of(row) for row in await connection.fetch(ALL, at, *_filters(request))]
 
 
 async def positions(connection: Connection, region: str) -> dict[str, int]:
@@ -151,15 +193,38 @@ async def positions(connection: Connection, region: str) -> dict[str, int]:
 
 async def list_page(
     connection: Connection, request: status_pb2.ListStatusesRequest, page: Page, at: datetime
-) -> tuple[Listed[Status], dict[str, int]]:
-    """Return a page of statuses, and how many match in each state."""
-    states = [status_pb2.State.Name(number) for number in request.state] or None
-    district = last_id(request.district) or None
-    filters = (at, last_id(request.parent), states, list(request.kind) or None, district)
+) -> tuple[Listed[Status], Counts]:
+    """Return a page of statuses, and how many match on all pages."""
+    filters = (at, *_filters(request))
     rows = await connection.fetch(LIST, *filters, *page.after, page.limit)
-    counts = {row["state"]: row["points"] for row in await connection.fetch(COUNT, *filters)}
+    counts = Counts()
+    for row in await connection.fetch(COUNT, *filters):
+        _count(counts, region_name(last_id(request.parent)), row)
     shown = [status_of(row) for row in rows[: page.size]]
-    return Listed(shown, len(rows) > page.size, sum(counts.values())), counts
+    return Listed(shown, len(rows) > page.size, sum(counts.states.values())), counts
+
+
+def _filters(
+    request: status_pb2.ListStatusesRequest | status_pb2.WatchStatusesRequest,
+) -> tuple[str, list[str] | None, list[str] | None, str | None, list[str] | None]:
+    """Return what MATCHING takes after the time."""
+    return (
+        last_id(request.parent),
+        STATES.filter(request.state),
+        list(request.kind) or None,
+        last_id(request.district) or None,
+        [last_id(name) for name in request.provider] or None,
+    )
+
+
+def _count(counts: Counts, region: str, row: Row) -> None:
+    facet, named, points = row["facet"], row["named"], row["points"]
+    if facet == "state":
+        counts.states[named] = points
+    elif facet == "kind":
+        counts.kinds[named] = points
+    else:
+        counts.areas[facet][f"{region}/{facet}/{named}"] = points
 
 
 async def list_intervals(
@@ -205,6 +270,7 @@ def status_of(row: Row) -> Status:
         technology=row["technology"],
         flapping=row["flapping"],
         measured_state=NUMBERS[row["measured_state"]],
+        providers=[f"regions/{region}/providers/{one}" for one in row["provider_ids"]],
     )
     if row["window_id"]:
         status.since.CopyFrom(timestamp(row["cover_time"]))

@@ -91,11 +91,13 @@ class Circuit(_message.Message):
     """
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day of service; absent when it has not begun."""
+        """The first day of service, from midnight in the region's zone; absent when it has not begun."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The first day without service; absent while it runs. Not before `start_date`."""
+        """The first day without service, from midnight in the region's zone; absent while it runs. Not before
+        `start_date`.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -15,6 +15,7 @@ from google.protobuf.internal import containers as _containers
 from smartcity.inventory.v1 import circuit_pb2 as _circuit_pb2
 from smartcity.inventory.v1 import device_pb2 as _device_pb2
 from smartcity.inventory.v1 import point_pb2 as _point_pb2
+from smartcity.inventory.v1 import region_pb2 as _region_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -269,6 +270,36 @@ class CircuitChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CircuitChanged: _TypeAlias = CircuitChanged  # noqa: Y015
+
+@_typing.final
+class DistrictChanged(_message.Message):
+    """A district was loaded that was not there before or bore another name; or it is told anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICT_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def district(self) -> _region_pb2.District:
+        """The district as it is now."""
+
+    @_builtins.property
+    def changed_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """JSON names of the fields that changed; none when it is told anew."""
+
+    def __init__(
+        self,
+        *,
+        district: _region_pb2.District | None = ...,
+        changed_fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["district", b"district"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_fields", b"changed_fields", "district", b"district"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DistrictChanged: _TypeAlias = DistrictChanged  # noqa: Y015
 
 @_typing.final
 class DeviceMoved(_message.Message):

@@ -219,6 +219,7 @@ class Point(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    PEOPLE_SERVED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`regions/{region}/points/{point}`. {point} is the business code chosen when the point is
     created; it never changes and is used once on the whole platform.
@@ -247,6 +248,10 @@ class Point(_message.Message):
     """Where the record was taken from, at most 300 characters."""
     etag: _builtins.str
     """Changes with every change of the point. Send it back to be told when somebody was faster."""
+    people_served: _builtins.int
+    """How many people the place serves: pupils and teachers, staff, patients of a usual day; 0 to 1,000,000.
+    Absent when nobody has said. Where the figure is from stands in `provenance` and `source`.
+    """
     @_builtins.property
     def location(self) -> _latlng_pb2.LatLng:
         """Where it is, WGS 84 degrees; absent when nobody knows."""
@@ -303,12 +308,15 @@ class Point(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        people_served: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "create_time", b"create_time", "location", b"location", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_people_served", b"_people_served", "contact", b"contact", "create_time", b"create_time", "location", b"location", "people_served", b"people_served", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "contact", b"contact", "create_time", b"create_time", "display_name", b"display_name", "district", b"district", "etag", b"etag", "external_ids", b"external_ids", "kind", b"kind", "location", b"location", "location_source", b"location_source", "name", b"name", "provenance", b"provenance", "source", b"source", "state", b"state", "tags", b"tags", "technology", b"technology", "update_time", b"update_time", "village", b"village", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_people_served", b"_people_served", "address", b"address", "contact", b"contact", "create_time", b"create_time", "display_name", b"display_name", "district", b"district", "etag", b"etag", "external_ids", b"external_ids", "kind", b"kind", "location", b"location", "location_source", b"location_source", "name", b"name", "people_served", b"people_served", "provenance", b"provenance", "source", b"source", "state", b"state", "tags", b"tags", "technology", b"technology", "update_time", b"update_time", "village", b"village", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__people_served: _TypeAlias = _typing.Literal["people_served"]  # noqa: Y015
+    _WhichOneofArgType__people_served: _TypeAlias = _typing.Literal["_people_served", b"_people_served"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__people_served) -> _WhichOneofReturnType__people_served | None: ...
 
 Global___Point: _TypeAlias = Point  # noqa: Y015
 

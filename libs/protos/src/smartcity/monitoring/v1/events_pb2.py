@@ -27,7 +27,7 @@ from smartcity.monitoring.v1 import maintenance_window_pb2 as smartcity_dot_moni
 from smartcity.monitoring.v1 import status_pb2 as smartcity_dot_monitoring_dot_v1_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smartcity/monitoring/v1/events.proto\x12\x17smartcity.monitoring.v1\x1a&smartcity/monitoring/v1/incident.proto\x1a\x30smartcity/monitoring/v1/maintenance_window.proto\x1a$smartcity/monitoring/v1/status.proto\"\x90\x01\n\rStatusChanged\x12/\n\x06status\x18\x01 \x01(\x0b\x32\x1f.smartcity.monitoring.v1.Status\x12\x36\n\x0eprevious_state\x18\x02 \x01(\x0e\x32\x1e.smartcity.monitoring.v1.State\x12\x16\n\x0e\x63hanged_fields\x18\x03 \x03(\t\"]\n\x0eIncidentOpened\x12\x33\n\x08incident\x18\x01 \x01(\x0b\x32!.smartcity.monitoring.v1.Incident\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"^\n\x0fIncidentUpdated\x12\x33\n\x08incident\x18\x01 \x01(\x0b\x32!.smartcity.monitoring.v1.Incident\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"_\n\x10IncidentResolved\x12\x33\n\x08incident\x18\x01 \x01(\x0b\x32!.smartcity.monitoring.v1.Incident\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"u\n\x13MaintenanceApproved\x12\x46\n\x12maintenance_window\x18\x01 \x01(\x0b\x32*.smartcity.monitoring.v1.MaintenanceWindow\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"v\n\x14MaintenanceCancelled\x12\x46\n\x12maintenance_window\x18\x01 \x01(\x0b\x32*.smartcity.monitoring.v1.MaintenanceWindow\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$smartcity/monitoring/v1/events.proto\x12\x17smartcity.monitoring.v1\x1a&smartcity/monitoring/v1/incident.proto\x1a\x30smartcity/monitoring/v1/maintenance_window.proto\x1a$smartcity/monitoring/v1/status.proto\"\x90\x01\n\rStatusChanged\x12/\n\x06status\x18\x01 \x01(\x0b\x32\x1f.smartcity.monitoring.v1.Status\x12\x36\n\x0eprevious_state\x18\x02 \x01(\x0e\x32\x1e.smartcity.monitoring.v1.State\x12\x16\n\x0e\x63hanged_fields\x18\x03 \x03(\t\"X\n\rStatusRemoved\x12/\n\x06status\x18\x01 \x01(\x0b\x32\x1f.smartcity.monitoring.v1.Status\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"]\n\x0eIncidentOpened\x12\x33\n\x08incident\x18\x01 \x01(\x0b\x32!.smartcity.monitoring.v1.Incident\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"^\n\x0fIncidentUpdated\x12\x33\n\x08incident\x18\x01 \x01(\x0b\x32!.smartcity.monitoring.v1.Incident\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"_\n\x10IncidentResolved\x12\x33\n\x08incident\x18\x01 \x01(\x0b\x32!.smartcity.monitoring.v1.Incident\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"u\n\x13MaintenanceApproved\x12\x46\n\x12maintenance_window\x18\x01 \x01(\x0b\x32*.smartcity.monitoring.v1.MaintenanceWindow\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"v\n\x14MaintenanceCancelled\x12\x46\n\x12maintenance_window\x18\x01 \x01(\x0b\x32*.smartcity.monitoring.v1.MaintenanceWindow\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,14 +36,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STATUSCHANGED']._serialized_start=194
   _globals['_STATUSCHANGED']._serialized_end=338
-  _globals['_INCIDENTOPENED']._serialized_start=340
-  _globals['_INCIDENTOPENED']._serialized_end=433
-  _globals['_INCIDENTUPDATED']._serialized_start=435
-  _globals['_INCIDENTUPDATED']._serialized_end=529
-  _globals['_INCIDENTRESOLVED']._serialized_start=531
-  _globals['_INCIDENTRESOLVED']._serialized_end=626
-  _globals['_MAINTENANCEAPPROVED']._serialized_start=628
-  _globals['_MAINTENANCEAPPROVED']._serialized_end=745
-  _globals['_MAINTENANCECANCELLED']._serialized_start=747
-  _globals['_MAINTENANCECANCELLED']._serialized_end=865
+  _globals['_STATUSREMOVED']._serialized_start=340
+  _globals['_STATUSREMOVED']._serialized_end=428
+  _globals['_INCIDENTOPENED']._serialized_start=430
+  _globals['_INCIDENTOPENED']._serialized_end=523
+  _globals['_INCIDENTUPDATED']._serialized_start=525
+  _globals['_INCIDENTUPDATED']._serialized_end=619
+  _globals['_INCIDENTRESOLVED']._serialized_start=621
+  _globals['_INCIDENTRESOLVED']._serialized_end=716
+  _globals['_MAINTENANCEAPPROVED']._serialized_start=718
+  _globals['_MAINTENANCEAPPROVED']._serialized_end=835
+  _globals['_MAINTENANCECANCELLED']._serialized_start=837
+  _globals['_MAINTENANCECANCELLED']._serialized_end=955
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 @_typing.final
 class StatusChanged(_message.Message):
     """The state of a point changed, or became known to have changed by a late measurement; or a maintenance
-    window began or ceased to cover it, or what is measured under one changed.
+    window began or ceased to cover it, or what is measured under one changed; or the point went into
+    service or is called or described otherwise, and then both states are the same.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -59,6 +60,36 @@ class StatusChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StatusChanged: _TypeAlias = StatusChanged  # noqa: Y015
+
+@_typing.final
+class StatusRemoved(_message.Message):
+    """A point is not in service any more, or was deleted: it has no status that is listed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status(self) -> _status_pb2.Status:
+        """The status as it last was."""
+
+    @_builtins.property
+    def changed_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """JSON names of the fields that were set, in alphabetical order."""
+
+    def __init__(
+        self,
+        *,
+        status: _status_pb2.Status | None = ...,
+        changed_fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_fields", b"changed_fields", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatusRemoved: _TypeAlias = StatusRemoved  # noqa: Y015
 
 @_typing.final
 class IncidentOpened(_message.Message):

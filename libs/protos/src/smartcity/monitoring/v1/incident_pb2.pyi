@@ -211,6 +211,9 @@ class Incident(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    PEOPLE_AFFECTED_FIELD_NUMBER: _builtins.int
+    PEOPLE_DOWN_FIELD_NUMBER: _builtins.int
+    PEOPLE_UNKNOWN_COUNT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`regions/{region}/incidents/{incident}`; {incident} is the year of Paser's calendar and a running number,
     for example `2026-0042`.
@@ -218,7 +221,9 @@ class Incident(_message.Message):
     scope: Global___Incident.Scope.ValueType
     """What it is about."""
     title: _builtins.str
-    """What is down: the point's name, for example `Puskesmas Kuaro`, the district's code or the provider's id."""
+    """What is down: the point's name, for example `Puskesmas Kuaro`, the district's name, for example
+    `Long Ikis` (its code while the inventory has told no name), or the provider's id.
+    """
     point: _builtins.str
     """The point of an incident of scope POINT."""
     district: _builtins.str
@@ -249,6 +254,14 @@ class Incident(_message.Message):
     """Who answers for the cause."""
     etag: _builtins.str
     """Changes with every change. Send it back to be told when somebody was faster."""
+    people_affected: _builtins.int
+    """How many people the points serve that are or were down in it, as the inventory says of each; without
+    those of `people_unknown_count` points.
+    """
+    people_down: _builtins.int
+    """How many people the points serve that are down now, as far as known."""
+    people_unknown_count: _builtins.int
+    """Of how many of `point_count` points nobody has said how many people they serve."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the outage began, UTC: the first measurement without an answer."""
@@ -289,10 +302,13 @@ class Incident(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        people_affected: _builtins.int = ...,
+        people_down: _builtins.int = ...,
+        people_unknown_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "cause", b"cause", "create_time", b"create_time", "district", b"district", "down_count", b"down_count", "end_time", b"end_time", "etag", b"etag", "flapping", b"flapping", "liability", b"liability", "name", b"name", "parent_incident", b"parent_incident", "point", b"point", "point_count", b"point_count", "priority", b"priority", "provider", b"provider", "reopen_count", b"reopen_count", "scope", b"scope", "start_time", b"start_time", "state", b"state", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "cause", b"cause", "create_time", b"create_time", "district", b"district", "down_count", b"down_count", "end_time", b"end_time", "etag", b"etag", "flapping", b"flapping", "liability", b"liability", "name", b"name", "parent_incident", b"parent_incident", "people_affected", b"people_affected", "people_down", b"people_down", "people_unknown_count", b"people_unknown_count", "point", b"point", "point_count", b"point_count", "priority", b"priority", "provider", b"provider", "reopen_count", b"reopen_count", "scope", b"scope", "start_time", b"start_time", "state", b"state", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -308,14 +324,19 @@ class IncidentEntry(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    ATTACHMENT_FIELD_NUMBER: _builtins.int
     actor: _builtins.str
     """Who: a subject of the issuer's, or `engine`."""
     action: _builtins.str
     """What was done: by the engine OPENED, REOPENED, CORRECTED, JOINED (a part of another one now), LEFT
-    (no part any more), GREW (more points), FLAPPING, CALM, RESOLVED; by people ACKNOWLEDGED, ASSIGNED, COMMENTED, CLASSIFIED, RESOLVED.
+    (no part any more), GREW (more points), FLAPPING, CALM, RESOLVED; by people ACKNOWLEDGED, ASSIGNED, COMMENTED, CLASSIFIED, ATTACHED, DETACHED, RESOLVED.
     """
     text: _builtins.str
     """What people read: the comment, or a sentence on what changed."""
+    attachment: _builtins.str
+    """The file of ATTACHED and DETACHED, for example `regions/64.01/incidents/2026-0042/attachments/0193…`; it may
+    be removed by now.
+    """
     @_builtins.property
     def entry_time(self) -> _timestamp_pb2.Timestamp:
         """When, UTC."""
@@ -327,10 +348,11 @@ class IncidentEntry(_message.Message):
         actor: _builtins.str = ...,
         action: _builtins.str = ...,
         text: _builtins.str = ...,
+        attachment: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["entry_time", b"entry_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "entry_time", b"entry_time", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "attachment", b"attachment", "entry_time", b"entry_time", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

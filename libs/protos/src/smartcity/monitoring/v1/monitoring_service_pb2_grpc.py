@@ -6,6 +6,7 @@ import warnings
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from smartcity.monitoring.v1 import agent_pb2 as smartcity_dot_monitoring_dot_v1_dot_agent__pb2
+from smartcity.monitoring.v1 import attachment_pb2 as smartcity_dot_monitoring_dot_v1_dot_attachment__pb2
 from smartcity.monitoring.v1 import change_pb2 as smartcity_dot_monitoring_dot_v1_dot_change__pb2
 from smartcity.monitoring.v1 import check_pb2 as smartcity_dot_monitoring_dot_v1_dot_check__pb2
 from smartcity.monitoring.v1 import delivery_pb2 as smartcity_dot_monitoring_dot_v1_dot_delivery__pb2
@@ -66,6 +67,11 @@ class MonitoringServiceStub:
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesResponse.FromString,
                 _registered_method=True)
+        self.ListPublicStatuses = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListPublicStatuses',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesResponse.FromString,
+                _registered_method=True)
         self.WatchStatuses = channel.unary_stream(
                 '/smartcity.monitoring.v1.MonitoringService/WatchStatuses',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.WatchStatusesRequest.SerializeToString,
@@ -110,6 +116,26 @@ class MonitoringServiceStub:
                 '/smartcity.monitoring.v1.MonitoringService/ResolveIncident',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+                _registered_method=True)
+        self.UploadAttachment = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/UploadAttachment',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.UploadAttachmentRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.Attachment.FromString,
+                _registered_method=True)
+        self.ListAttachments = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/ListAttachments',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsRequest.SerializeToString,
+                response_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsResponse.FromString,
+                _registered_method=True)
+        self.DownloadAttachment = channel.unary_stream(
+                '/smartcity.monitoring.v1.MonitoringService/DownloadAttachment',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DownloadAttachmentRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.DeleteAttachment = channel.unary_unary(
+                '/smartcity.monitoring.v1.MonitoringService/DeleteAttachment',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DeleteAttachmentRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetMaintenanceWindow = channel.unary_unary(
                 '/smartcity.monitoring.v1.MonitoringService/GetMaintenanceWindow',
@@ -180,6 +206,11 @@ class MonitoringServiceStub:
                 '/smartcity.monitoring.v1.MonitoringService/QueryMeasurements',
                 request_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsRequest.SerializeToString,
                 response_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsResponse.FromString,
+                _registered_method=True)
+        self.ExportMeasurementHistory = channel.unary_stream(
+                '/smartcity.monitoring.v1.MonitoringService/ExportMeasurementHistory',
+                request_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ExportMeasurements = channel.unary_stream(
                 '/smartcity.monitoring.v1.MonitoringService/ExportMeasurements',
@@ -312,6 +343,13 @@ class MonitoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPublicStatuses(self, request, context):
+        """Lists what anybody may know of a region's points: name, state and since when. Needs no token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchStatuses(self, request, context):
         """Tells the statuses of a region, then every change as it happens. Never ends by itself but with the
         caller's token; begin again with the last `resume_token`, and nothing is missed.
@@ -371,6 +409,34 @@ class MonitoringServiceServicer:
 
     def ResolveIncident(self, request, context):
         """Ends an incident by hand.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadAttachment(self, request, context):
+        """Attaches a file to an incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAttachments(self, request, context):
+        """Lists the files of an incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadAttachment(self, request, context):
+        """Returns the content of a file of an incident.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAttachment(self, request, context):
+        """Removes a file of an incident.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -469,6 +535,18 @@ class MonitoringServiceServicer:
 
     def QueryMeasurements(self, request, context):
         """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportMeasurementHistory(self, request, context):
+        """buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        Exports a point's measurements in equal steps as a CSV file, for a spreadsheet: what QueryMeasurements
+        answers to the same request, one step a row, with times in the region's zone. Of each figure there are
+        the columns `rtt_mean_ms_count`, `_mean`, `_min`, `_max`, `_p50`, `_p95`, `_p99`; what was not measured or
+        is not known is an empty cell, never zero.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -642,6 +720,11 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesResponse.SerializeToString,
             ),
+            'ListPublicStatuses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPublicStatuses,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesResponse.SerializeToString,
+            ),
             'WatchStatuses': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchStatuses,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_status__pb2.WatchStatusesRequest.FromString,
@@ -686,6 +769,26 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.ResolveIncident,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.SerializeToString,
+            ),
+            'UploadAttachment': grpc.unary_unary_rpc_method_handler(
+                    servicer.UploadAttachment,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.UploadAttachmentRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.Attachment.SerializeToString,
+            ),
+            'ListAttachments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAttachments,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsRequest.FromString,
+                    response_serializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsResponse.SerializeToString,
+            ),
+            'DownloadAttachment': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadAttachment,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DownloadAttachmentRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'DeleteAttachment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAttachment,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DeleteAttachmentRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetMaintenanceWindow': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMaintenanceWindow,
@@ -756,6 +859,11 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.QueryMeasurements,
                     request_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsRequest.FromString,
                     response_serializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsResponse.SerializeToString,
+            ),
+            'ExportMeasurementHistory': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportMeasurementHistory,
+                    request_deserializer=smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ExportMeasurements': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportMeasurements,
@@ -944,6 +1052,33 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/ListStatuses',
             smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListStatusesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPublicStatuses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListPublicStatuses',
+            smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_status__pb2.ListPublicStatusesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1187,6 +1322,114 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/ResolveIncident',
             smartcity_dot_monitoring_dot_v1_dot_incident__pb2.ResolveIncidentRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_incident__pb2.Incident.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadAttachment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/UploadAttachment',
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.UploadAttachmentRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.Attachment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAttachments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ListAttachments',
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsRequest.SerializeToString,
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.ListAttachmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadAttachment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/DownloadAttachment',
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DownloadAttachmentRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAttachment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/DeleteAttachment',
+            smartcity_dot_monitoring_dot_v1_dot_attachment__pb2.DeleteAttachmentRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1565,6 +1808,33 @@ class MonitoringService:
             '/smartcity.monitoring.v1.MonitoringService/QueryMeasurements',
             smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsRequest.SerializeToString,
             smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportMeasurementHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/smartcity.monitoring.v1.MonitoringService/ExportMeasurementHistory',
+            smartcity_dot_monitoring_dot_v1_dot_measurement__history__pb2.QueryMeasurementsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,7 @@ from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from smartcity.monitoring.v1 import agent_pb2 as _agent_pb2
+from smartcity.monitoring.v1 import attachment_pb2 as _attachment_pb2
 from smartcity.monitoring.v1 import change_pb2 as _change_pb2
 from smartcity.monitoring.v1 import check_pb2 as _check_pb2
 from smartcity.monitoring.v1 import delivery_pb2 as _delivery_pb2
@@ -56,6 +57,8 @@ class MonitoringServiceStub:
     """Returns the status of a point."""
     ListStatuses: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListStatusesRequest, _status_pb2.ListStatusesResponse]
     """Lists the statuses of a region."""
+    ListPublicStatuses: _grpc.UnaryUnaryMultiCallable[_status_pb2.ListPublicStatusesRequest, _status_pb2.ListPublicStatusesResponse]
+    """Lists what anybody may know of a region's points: name, state and since when. Needs no token."""
     WatchStatuses: _grpc.UnaryStreamMultiCallable[_status_pb2.WatchStatusesRequest, _status_pb2.WatchStatusesResponse]
     """Tells the statuses of a region, then every change as it happens. Never ends by itself but with the
     caller's token; begin again with the last `resume_token`, and nothing is missed.
@@ -76,6 +79,14 @@ class MonitoringServiceStub:
     """Says what led to an incident and who answers for it."""
     ResolveIncident: _grpc.UnaryUnaryMultiCallable[_incident_pb2.ResolveIncidentRequest, _incident_pb2.Incident]
     """Ends an incident by hand."""
+    UploadAttachment: _grpc.UnaryUnaryMultiCallable[_attachment_pb2.UploadAttachmentRequest, _attachment_pb2.Attachment]
+    """Attaches a file to an incident."""
+    ListAttachments: _grpc.UnaryUnaryMultiCallable[_attachment_pb2.ListAttachmentsRequest, _attachment_pb2.ListAttachmentsResponse]
+    """Lists the files of an incident."""
+    DownloadAttachment: _grpc.UnaryStreamMultiCallable[_attachment_pb2.DownloadAttachmentRequest, _httpbody_pb2.HttpBody]
+    """Returns the content of a file of an incident."""
+    DeleteAttachment: _grpc.UnaryUnaryMultiCallable[_attachment_pb2.DeleteAttachmentRequest, _empty_pb2.Empty]
+    """Removes a file of an incident."""
     GetMaintenanceWindow: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.GetMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]
     """Returns a maintenance window."""
     ListMaintenanceWindows: _grpc.UnaryUnaryMultiCallable[_maintenance_window_pb2.ListMaintenanceWindowsRequest, _maintenance_window_pb2.ListMaintenanceWindowsResponse]
@@ -104,6 +115,14 @@ class MonitoringServiceStub:
     """Deletes a check."""
     QueryMeasurements: _grpc.UnaryUnaryMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _measurement_history_pb2.QueryMeasurementsResponse]
     """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+    ExportMeasurementHistory: _grpc.UnaryStreamMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _httpbody_pb2.HttpBody]
+    """buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    Exports a point's measurements in equal steps as a CSV file, for a spreadsheet: what QueryMeasurements
+    answers to the same request, one step a row, with times in the region's zone. Of each figure there are
+    the columns `rtt_mean_ms_count`, `_mean`, `_min`, `_max`, `_p50`, `_p95`, `_p99`; what was not measured or
+    is not known is an empty cell, never zero.
+    """
     ExportMeasurements: _grpc.UnaryStreamMultiCallable[_measurement_history_pb2.ExportMeasurementsRequest, _httpbody_pb2.HttpBody]
     """Exports the measurements of a point as a CSV file."""
     StreamMeasurements: _grpc.StreamStreamMultiCallable[_measurement_pb2.ReportMeasurementsRequest, _measurement_pb2.StreamMeasurementsResponse]
@@ -175,6 +194,8 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Returns the status of a point."""
     ListStatuses: _aio.UnaryUnaryMultiCallable[_status_pb2.ListStatusesRequest, _status_pb2.ListStatusesResponse]  # type: ignore[assignment]
     """Lists the statuses of a region."""
+    ListPublicStatuses: _aio.UnaryUnaryMultiCallable[_status_pb2.ListPublicStatusesRequest, _status_pb2.ListPublicStatusesResponse]  # type: ignore[assignment]
+    """Lists what anybody may know of a region's points: name, state and since when. Needs no token."""
     WatchStatuses: _aio.UnaryStreamMultiCallable[_status_pb2.WatchStatusesRequest, _status_pb2.WatchStatusesResponse]  # type: ignore[assignment]
     """Tells the statuses of a region, then every change as it happens. Never ends by itself but with the
     caller's token; begin again with the last `resume_token`, and nothing is missed.
@@ -195,6 +216,14 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Says what led to an incident and who answers for it."""
     ResolveIncident: _aio.UnaryUnaryMultiCallable[_incident_pb2.ResolveIncidentRequest, _incident_pb2.Incident]  # type: ignore[assignment]
     """Ends an incident by hand."""
+    UploadAttachment: _aio.UnaryUnaryMultiCallable[_attachment_pb2.UploadAttachmentRequest, _attachment_pb2.Attachment]  # type: ignore[assignment]
+    """Attaches a file to an incident."""
+    ListAttachments: _aio.UnaryUnaryMultiCallable[_attachment_pb2.ListAttachmentsRequest, _attachment_pb2.ListAttachmentsResponse]  # type: ignore[assignment]
+    """Lists the files of an incident."""
+    DownloadAttachment: _aio.UnaryStreamMultiCallable[_attachment_pb2.DownloadAttachmentRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Returns the content of a file of an incident."""
+    DeleteAttachment: _aio.UnaryUnaryMultiCallable[_attachment_pb2.DeleteAttachmentRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Removes a file of an incident."""
     GetMaintenanceWindow: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.GetMaintenanceWindowRequest, _maintenance_window_pb2.MaintenanceWindow]  # type: ignore[assignment]
     """Returns a maintenance window."""
     ListMaintenanceWindows: _aio.UnaryUnaryMultiCallable[_maintenance_window_pb2.ListMaintenanceWindowsRequest, _maintenance_window_pb2.ListMaintenanceWindowsResponse]  # type: ignore[assignment]
@@ -223,6 +252,14 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     """Deletes a check."""
     QueryMeasurements: _aio.UnaryUnaryMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _measurement_history_pb2.QueryMeasurementsResponse]  # type: ignore[assignment]
     """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+    ExportMeasurementHistory: _aio.UnaryStreamMultiCallable[_measurement_history_pb2.QueryMeasurementsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    Exports a point's measurements in equal steps as a CSV file, for a spreadsheet: what QueryMeasurements
+    answers to the same request, one step a row, with times in the region's zone. Of each figure there are
+    the columns `rtt_mean_ms_count`, `_mean`, `_min`, `_max`, `_p50`, `_p95`, `_p99`; what was not measured or
+    is not known is an empty cell, never zero.
+    """
     ExportMeasurements: _aio.UnaryStreamMultiCallable[_measurement_history_pb2.ExportMeasurementsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Exports the measurements of a point as a CSV file."""
     StreamMeasurements: _aio.StreamStreamMultiCallable[_measurement_pb2.ReportMeasurementsRequest, _measurement_pb2.StreamMeasurementsResponse]  # type: ignore[assignment]
@@ -311,6 +348,14 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the statuses of a region."""
 
     @_abc_1.abstractmethod
+    def ListPublicStatuses(
+        self,
+        request: _status_pb2.ListPublicStatusesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_pb2.ListPublicStatusesResponse, _abc.Awaitable[_status_pb2.ListPublicStatusesResponse]]:
+        """Lists what anybody may know of a region's points: name, state and since when. Needs no token."""
+
+    @_abc_1.abstractmethod
     def WatchStatuses(
         self,
         request: _status_pb2.WatchStatusesRequest,
@@ -383,6 +428,38 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_incident_pb2.Incident, _abc.Awaitable[_incident_pb2.Incident]]:
         """Ends an incident by hand."""
+
+    @_abc_1.abstractmethod
+    def UploadAttachment(
+        self,
+        request: _attachment_pb2.UploadAttachmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_attachment_pb2.Attachment, _abc.Awaitable[_attachment_pb2.Attachment]]:
+        """Attaches a file to an incident."""
+
+    @_abc_1.abstractmethod
+    def ListAttachments(
+        self,
+        request: _attachment_pb2.ListAttachmentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_attachment_pb2.ListAttachmentsResponse, _abc.Awaitable[_attachment_pb2.ListAttachmentsResponse]]:
+        """Lists the files of an incident."""
+
+    @_abc_1.abstractmethod
+    def DownloadAttachment(
+        self,
+        request: _attachment_pb2.DownloadAttachmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Returns the content of a file of an incident."""
+
+    @_abc_1.abstractmethod
+    def DeleteAttachment(
+        self,
+        request: _attachment_pb2.DeleteAttachmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Removes a file of an incident."""
 
     @_abc_1.abstractmethod
     def GetMaintenanceWindow(
@@ -495,6 +572,20 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_measurement_history_pb2.QueryMeasurementsResponse, _abc.Awaitable[_measurement_history_pb2.QueryMeasurementsResponse]]:
         """Returns the measurements of a point in equal steps: counts, what is missing, means and percentiles."""
+
+    @_abc_1.abstractmethod
+    def ExportMeasurementHistory(
+        self,
+        request: _measurement_history_pb2.QueryMeasurementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        Exports a point's measurements in equal steps as a CSV file, for a spreadsheet: what QueryMeasurements
+        answers to the same request, one step a row, with times in the region's zone. Of each figure there are
+        the columns `rtt_mean_ms_count`, `_mean`, `_min`, `_max`, `_p50`, `_p95`, `_p99`; what was not measured or
+        is not known is an empty cell, never zero.
+        """
 
     @_abc_1.abstractmethod
     def ExportMeasurements(

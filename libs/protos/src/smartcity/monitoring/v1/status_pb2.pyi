@@ -75,6 +75,7 @@ class Status(_message.Message):
     FLAPPING_FIELD_NUMBER: _builtins.int
     MEASURED_STATE_FIELD_NUMBER: _builtins.int
     MAINTENANCE_WINDOW_FIELD_NUMBER: _builtins.int
+    PROVIDERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`regions/{region}/points/{point}/status`."""
     point: _builtins.str
@@ -109,6 +110,10 @@ class Status(_message.Message):
     def last_measurement_time(self) -> _timestamp_pb2.Timestamp:
         """When the latest measurement was taken, UTC. Absent before any."""
 
+    @_builtins.property
+    def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The providers of the point's circuits, in the order of their names."""
+
     def __init__(
         self,
         *,
@@ -125,14 +130,47 @@ class Status(_message.Message):
         flapping: _builtins.bool = ...,
         measured_state: Global___State.ValueType = ...,
         maintenance_window: _builtins.str = ...,
+        providers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_measurement_time", b"last_measurement_time", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "district", b"district", "flapping", b"flapping", "kind", b"kind", "last_measurement_time", b"last_measurement_time", "maintenance_window", b"maintenance_window", "measured_state", b"measured_state", "name", b"name", "point", b"point", "reason", b"reason", "since", b"since", "state", b"state", "technology", b"technology"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "district", b"district", "flapping", b"flapping", "kind", b"kind", "last_measurement_time", b"last_measurement_time", "maintenance_window", b"maintenance_window", "measured_state", b"measured_state", "name", b"name", "point", b"point", "providers", b"providers", "reason", b"reason", "since", b"since", "state", b"state", "technology", b"technology"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Status: _TypeAlias = Status  # noqa: Y015
+
+@_typing.final
+class PublicStatus(_message.Message):
+    """What anybody may know of a point: no place, no address, no provider, no reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    """What people call the point."""
+    state: Global___State.ValueType
+    """The state."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Since when, UTC. Absent before any measurement."""
+
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str = ...,
+        state: Global___State.ValueType = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "since", b"since", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublicStatus: _TypeAlias = PublicStatus  # noqa: Y015
 
 @_typing.final
 class StateInterval(_message.Message):
@@ -216,6 +254,7 @@ class ListStatusesRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     DISTRICT_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The region, for example `regions/64.01`."""
     page_size: _builtins.int
@@ -232,6 +271,10 @@ class ListStatusesRequest(_message.Message):
     def kind(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these kinds of points, as in the inventory, for example `SCHOOL`."""
 
+    @_builtins.property
+    def provider(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only points that have a circuit of one of these providers, for example `regions/64.01/providers/TELKOM`."""
+
     def __init__(
         self,
         *,
@@ -241,10 +284,11 @@ class ListStatusesRequest(_message.Message):
         state: _abc.Iterable[Global___State.ValueType] | None = ...,
         kind: _abc.Iterable[_builtins.str] | None = ...,
         district: _builtins.str = ...,
+        provider: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["district", b"district", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district", b"district", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "provider", b"provider", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -276,10 +320,73 @@ class ListStatusesResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class KindCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class DistrictCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ProviderCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     STATUSES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
+    KIND_COUNTS_FIELD_NUMBER: _builtins.int
+    DISTRICT_COUNTS_FIELD_NUMBER: _builtins.int
+    PROVIDER_COUNTS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Gives the next page; empty on the last."""
     total_size: _builtins.int
@@ -292,6 +399,20 @@ class ListStatusesResponse(_message.Message):
     def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """How many match in each state, on all pages, by the state's name."""
 
+    @_builtins.property
+    def kind_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many match of each kind, on all pages."""
+
+    @_builtins.property
+    def district_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many match in each district, on all pages, by the name that the filter takes."""
+
+    @_builtins.property
+    def provider_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many match of each provider, on all pages, by the name that the filter takes. A point with circuits
+        of two providers counts for both, one without circuits for none.
+        """
+
     def __init__(
         self,
         *,
@@ -299,38 +420,159 @@ class ListStatusesResponse(_message.Message):
         next_page_token: _builtins.str = ...,
         total_size: _builtins.int = ...,
         counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        kind_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        district_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        provider_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "next_page_token", b"next_page_token", "statuses", b"statuses", "total_size", b"total_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "district_counts", b"district_counts", "kind_counts", b"kind_counts", "next_page_token", b"next_page_token", "provider_counts", b"provider_counts", "statuses", b"statuses", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListStatusesResponse: _TypeAlias = ListStatusesResponse  # noqa: Y015
 
 @_typing.final
+class ListPublicStatusesRequest(_message.Message):
+    """Asks for what anybody may know of a region's points that are ACTIVE, ordered by what people call them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The region, for example `regions/64.01`."""
+    page_size: _builtins.int
+    """At most this many; 0 means 50, more than 1000 means 1000, negative is refused."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPublicStatusesRequest: _TypeAlias = ListPublicStatusesRequest  # noqa: Y015
+
+@_typing.final
+class ListPublicStatusesResponse(_message.Message):
+    """A page of what anybody may know."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class CountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PUBLIC_STATUSES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    LAST_MEASUREMENT_TIME_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Gives the next page; empty on the last."""
+    total_size: _builtins.int
+    """How many points there are on all pages."""
+    @_builtins.property
+    def public_statuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublicStatus]:
+        """The statuses of this page."""
+
+    @_builtins.property
+    def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many points are in each state, on all pages, by the state's name."""
+
+    @_builtins.property
+    def last_measurement_time(self) -> _timestamp_pb2.Timestamp:
+        """When the latest measurement of any of them was taken, UTC. Absent before any."""
+
+    def __init__(
+        self,
+        *,
+        public_statuses: _abc.Iterable[Global___PublicStatus] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
+        counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        last_measurement_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_measurement_time", b"last_measurement_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "last_measurement_time", b"last_measurement_time", "next_page_token", b"next_page_token", "public_statuses", b"public_statuses", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPublicStatusesResponse: _TypeAlias = ListPublicStatusesResponse  # noqa: Y015
+
+@_typing.final
 class WatchStatusesRequest(_message.Message):
-    """Asks for the statuses of a region and for every change from then on."""
+    """Asks for the statuses of a region and for every change from then on. Filters are as those of
+    ListStatusesRequest; who resumes sends the same ones again.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARENT_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    DISTRICT_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The region, for example `regions/64.01`."""
     resume_token: _builtins.str
     """The `resume_token` of the last answer that was received: what came since is told, without the
     statuses of all points unless that is too long ago. Empty for the first time.
     """
+    district: _builtins.str
+    """Only points of this district."""
+    @_builtins.property
+    def state(self) -> _containers.RepeatedScalarFieldContainer[Global___State.ValueType]:
+        """Only these states. A change that leads out of them is told too: the status then bears another state."""
+
+    @_builtins.property
+    def kind(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these kinds of points, as in the inventory, for example `SCHOOL`."""
+
+    @_builtins.property
+    def provider(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only points that have a circuit of one of these providers, for example `regions/64.01/providers/TELKOM`."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         resume_token: _builtins.str = ...,
+        state: _abc.Iterable[Global___State.ValueType] | None = ...,
+        kind: _abc.Iterable[_builtins.str] | None = ...,
+        district: _builtins.str = ...,
+        provider: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district", b"district", "kind", b"kind", "parent", b"parent", "provider", b"provider", "resume_token", b"resume_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -347,6 +589,7 @@ class WatchStatusesResponse(_message.Message):
     STATUSES_FIELD_NUMBER: _builtins.int
     IS_SNAPSHOT_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    REMOVED_POINTS_FIELD_NUMBER: _builtins.int
     is_snapshot: _builtins.bool
     """These statuses belong to the whole, which ends with the first answer where this is false."""
     resume_token: _builtins.str
@@ -355,16 +598,21 @@ class WatchStatusesResponse(_message.Message):
     def statuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Status]:
         """Statuses as they are now."""
 
+    @_builtins.property
+    def removed_points(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Points that are listed no more: out of service, or deleted."""
+
     def __init__(
         self,
         *,
         statuses: _abc.Iterable[Global___Status] | None = ...,
         is_snapshot: _builtins.bool = ...,
         resume_token: _builtins.str = ...,
+        removed_points: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_snapshot", b"is_snapshot", "resume_token", b"resume_token", "statuses", b"statuses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_snapshot", b"is_snapshot", "removed_points", b"removed_points", "resume_token", b"resume_token", "statuses", b"statuses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
