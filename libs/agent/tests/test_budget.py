@@ -16,7 +16,7 @@ DECEMBER = NOVEMBER + 1_000_000
 HELD = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 80) | st.none()), max_size=25)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(transfers=HELD, limit=st.integers(0, 300))
 def test_a_budget_pays_as_long_as_it_can(
     tmp_path_factory: pytest.TempPathFactory, transfers: list[tuple[int, int | None]], limit: int

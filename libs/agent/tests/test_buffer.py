@@ -128,7 +128,7 @@ class BufferMachine(RuleBasedStateMachine):
 
 
 TestBuffer = BufferMachine.TestCase
-TestBuffer.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestBuffer.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 ADDING = """

@@ -50,3 +50,12 @@ def test_a_token_of_other_filters_is_refused() -> None:
 @pytest.mark.parametrize(("wanted", "size"), [(0, 50), (7, 7), (1000, 1000), (10**9, 1000)])
 def test_sizes_have_a_default_and_a_cap(wanted: int, size: int) -> None:
     assert Page(request(page_size=wanted)).size == size
+
+
+@pytest.mark.parametrize(("wanted", "size"), [(0, 50), (7, 7), (1000, 1000), (1001, 1000)])
+def test_a_page_has_as_many_rows_as_are_wanted_up_to_a_thousand(wanted: int, size: int) -> None:
+    assert Page(request(page_size=wanted)).size == size
+
+
+def test_a_list_may_allow_more_rows_of_a_page() -> None:
+    assert Page(request(page_size=20_000), most=10_000).size == 10_000

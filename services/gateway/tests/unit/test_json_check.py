@@ -5,7 +5,7 @@ import pytest
 from gateway.json_check import Sent, check
 from gateway.routes import Routes
 from google.protobuf import json_format
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from smartcity.inventory.v1 import point_pb2
 
@@ -201,7 +201,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(body=JSON)
 def test_what_passes_can_be_parsed(routes: Routes, body: Any) -> None:
     if not problems(routes, body):

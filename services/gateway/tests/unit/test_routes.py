@@ -3,7 +3,7 @@ import re
 import pytest
 from gateway.contract import UpstreamUnknown, load_contract
 from gateway.routes import Routes, query_parameters, singular
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 POINT = "/v1/regions/64.01/points/PSR-0042"
@@ -73,7 +73,6 @@ def test_nearest_knows_what_was_meant(routes: Routes, wrong: str, nearest: str |
     assert routes.nearest(wrong) == nearest
 
 
-@settings(deadline=None)
 @given(region=IDS, point=IDS)
 def test_any_ids_meet_the_rule_and_come_back(routes: Routes, region: str, point: str) -> None:
     found = routes.find("GET", f"/v1/regions/{region}/points/{point}")

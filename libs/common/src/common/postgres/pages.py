@@ -31,15 +31,18 @@ class PageTokenInvalid(FieldsInvalid):
 class Page:
     """What a List request asks for: how many rows, after which key.
 
-    `key` says how each part of the key is read from its text in the token.
+    `key` says how each part of the key is read from its text in the token, `most` how many rows a
+    page may have.
     """
 
-    def __init__(self, request: Message, *, key: Sequence[Part] = (str,)) -> None:
+    def __init__(
+        self, request: Message, *, key: Sequence[Part] = (str,), most: int = MAX_SIZE
+    ) -> None:
         self._key = key
         self._fingerprint = _fingerprint(request)
         wanted: int = request.page_size  # type: ignore[attr-defined]
         token: str = request.page_token  # type: ignore[attr-defined]
-        self.size = min(wanted or DEFAULT_SIZE, MAX_SIZE)
+        self.size = min(wanted or DEFAULT_SIZE, most)
         self.after: list[Any] = self._decode(token) if token else [None] * len(key)
         """The key after which the page begins; None for each part on the first page."""
 

@@ -15,6 +15,8 @@ from monitoring.operations.watch_statuses import watch_statuses
 from monitoring.storage import statuses
 
 STATUS = "/status"
+WHOLE_REGION = 10_000
+"""A page may have so many, for a map shows all points of a region at once."""
 SHARED = ("cache-control", "public, max-age=15")
 """An answer that is the same for everybody and may be a quarter of a minute old."""
 
@@ -38,7 +40,7 @@ class StatusMethods:
         self, request: status_pb2.ListStatusesRequest, _: Context
     ) -> status_pb2.ListStatusesResponse:
         """List the statuses of a region."""
-        page = Page(request)
+        page = Page(request, most=WHOLE_REGION)
         async with self.needs.database.read() as connection:
             listed, counts = await statuses.list_page(connection, request, page, self.needs.clock())
         return status_pb2.ListStatusesResponse(

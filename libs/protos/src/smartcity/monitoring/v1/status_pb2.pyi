@@ -258,7 +258,9 @@ class ListStatusesRequest(_message.Message):
     parent: _builtins.str
     """The region, for example `regions/64.01`."""
     page_size: _builtins.int
-    """At most this many; 0 means 50, more than 1000 means 1000, negative is refused."""
+    """At most this many; 0 means 50, more than 10,000 means 10,000, negative is refused. Ten thousand take up
+    to 4 MiB, which is the most that many gRPC clients take in one answer.
+    """
     page_token: _builtins.str
     """The `next_page_token` of the page before; the filters must be as they were then."""
     district: _builtins.str
