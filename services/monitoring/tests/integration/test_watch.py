@@ -13,8 +13,7 @@ from common.caller import CALLER, Caller
 from common.rpc.refusals import refusal_of
 from devstack.waiting import until
 from monitoring.operations import watch_statuses as watching
-from monitoring.operations.write_measurements import write_measurements
-from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
+from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured, write_measurements
 from smartcity.monitoring.v1 import status_pb2
 from smartcity.monitoring.v1.status_pb2 import WatchStatusesRequest
 
