@@ -134,4 +134,7 @@ def _joined(parts: Sequence[Texts]) -> Texts:
 
 
 def _widened(attempts: Numbers, width: int) -> Numbers:
-    return np.pad(attempts, ((0, 0), (0, width - attempts.shape[1])), constant_values=np.nan)
+    missing = width - attempts.shape[1]
+    if not missing:
+        return attempts
+    return np.pad(attempts, ((0, 0), (0, missing)), constant_values=np.nan)
