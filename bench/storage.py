@@ -6,14 +6,22 @@ import nats
 import psutil
 from devstack.stack import Stack
 from devstack.waiting import until
-from ingest import ADD_POINTS, batches, reporter
+from ingest import reporter
 from monitoring.storage.measurements import COLUMNS
+from smartcity.monitoring.v1.measurement_pb2 import Measurement, ReportMeasurementsRequest
 from table import Table
 
 POINTS = 300
 DAYS = 2
 INTERVAL_S = 60
 REQUESTS = 50
+ADD_POINTS = """
+INSERT INTO points (
+       region_code, point_id, display_name, kind, district_code, technology, state, sequence)
+SELECT '64.01', 'S-' || n, 'Titik', 'OPD', '64.01.04', 'FO', 'ACTIVE', 1
+  FROM generate_series(0, $1 - 1) AS n
+    ON CONFLICT DO NOTHING
+"""
 SIZE = """
 SELECT coalesce(sum(pg_total_relation_size(relid))::bigint,
                 pg_total_relation_size($1::text::regclass))
@@ -29,7 +37,6 @@ async def storage(stack: Stack) -> Table:
     table = Table(f"storage: {len(rows):,} measurements, one a minute", ("what", "amount", "unit"))
     async with stack.postgres.connect("monitoring") as connection:
         await connection.execute(ADD_POINTS, POINTS)
-        await connection.execute(ADD_POINTS.replace("'M-'", "'S-'"), POINTS)
         before = await connection.fetchval(SIZE, "measurements")
         await connection.copy_records_to_table("measurements", records=rows, columns=COLUMNS)
         taken = await connection.fetchval(SIZE, "measurements") - before
@@ -67,13 +74,30 @@ def _row(number: int, when: datetime) -> tuple[object, ...]:
 
 async def _in_stream(stack: Stack, size: int) -> float:
     """Return how many bytes the stream takes for a measurement."""
-    requests = batches(size)
-    token = await stack.token("64.01/operator")
     before = await _bytes(stack)
-    async with reporter(stack, token) as report:
-        for _ in range(REQUESTS):
-            await report(next(requests))
+    async with reporter(stack) as report:
+        for turn in range(REQUESTS):
+            some = [_measurement(turn * size + number) for number in range(size)]
+            request = ReportMeasurementsRequest(parent="regions/64.01", measurements=some)
+            await report(request.SerializeToString())
     return (await _bytes(stack) - before) / (REQUESTS * size)
+
+
+def _measurement(number: int) -> Measurement:
+    """Return one of today; each is another one."""
+    found = Measurement(
+        point=f"regions/64.01/points/S-{number % POINTS}",
+        source="icmp",
+        packets_sent=5,
+        packets_received=5,
+        rtt_min_ms=9.5,
+        rtt_mean_ms=12.5,
+        rtt_max_ms=30.25,
+        jitter_ms=1.5,
+        method="icmp",
+    )
+    found.time.FromDatetime(datetime.now(UTC) - timedelta(seconds=number // POINTS))
+    return found
 
 
 async def _bytes(stack: Stack) -> int:

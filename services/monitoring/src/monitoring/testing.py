@@ -24,6 +24,9 @@ from smartcity.monitoring.v1 import measurement_pb2, monitoring_service_pb2_grpc
 from smartcity.monitoring.v1.measurement_pb2 import Measurement
 
 from monitoring.api.servicer import published
+from monitoring.domain.columns import Columns
+from monitoring.formats.measurement_columns import read
+from monitoring.operations import write_measurements as writing
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.roll_up import roll_up
 from monitoring.operations.run_incidents import run_incidents
@@ -153,6 +156,18 @@ def measured(number: int, after_s: float, letter: str = "g", source: str = "icmp
     )
     found.time.FromDatetime(NOON + timedelta(seconds=after_s))
     return found
+
+
+def columns_of(measurements: Sequence[Measurement]) -> Columns:
+    """Return measurements as the writer takes them."""
+    return read(measurements).columns
+
+
+async def write_measurements(
+    needs: Dependencies, partition: int, measurements: Sequence[Measurement]
+) -> int:
+    """Write measurements as the writer does; return how many were new."""
+    return await writing.write_measurements(needs, partition, columns_of(measurements))
 
 
 @pytest.fixture

@@ -183,7 +183,7 @@ async def test_what_no_writer_has_written_shows_with_its_age(monitoring: Monitor
 async def test_a_consumer_that_is_never_idle_shows_what_is_before_it(
     monitoring: Monitoring,
 ) -> None:
-    name = f"monitoring-writer-{partition_of(f'{REGION}/points/P-0')}"
+    name = f"monitoring-columns-{partition_of(f'{REGION}/points/P-0')}"
     CONSUMER_PENDING.labels(name).set(99)
     await monitoring.report([measured(0, 0)])
     monitoring.write()

@@ -11,8 +11,7 @@ import pytest
 from common.rpc.refusals import refusal_of
 from google.protobuf.duration_pb2 import Duration
 from monitoring.domain.grid import DAY, HOUR, MINUTE
-from monitoring.operations.write_measurements import write_measurements
-from monitoring.testing import NOON, REGION, Monitoring, measured
+from monitoring.testing import NOON, REGION, Monitoring, measured, write_measurements
 from smartcity.monitoring.v1 import measurement_history_pb2
 from smartcity.monitoring.v1.measurement_history_pb2 import (
     ExportMeasurementsRequest,

@@ -18,8 +18,7 @@ from monitoring.events.districts import keep_district
 from monitoring.events.points import keep_point
 from monitoring.operations.follow_outages import follow_outages
 from monitoring.operations.run_incidents import follow_all, look_again
-from monitoring.operations.write_measurements import write_measurements
-from monitoring.testing import NOON, REGION, Monitoring, measured
+from monitoring.testing import NOON, REGION, Monitoring, measured, write_measurements
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.events_pb2 import (
     CircuitChanged,

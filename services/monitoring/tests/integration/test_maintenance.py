@@ -23,9 +23,8 @@ from monitoring.operations.decide_maintenance import decide_maintenance
 from monitoring.operations.dependencies import utc_now
 from monitoring.operations.request_maintenance import change_request, request_maintenance
 from monitoring.operations.turn_maintenance import run_maintenance, turn_windows
-from monitoring.operations.write_measurements import write_measurements
 from monitoring.storage import places
-from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
+from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured, write_measurements
 from smartcity.monitoring.v1 import change_pb2, maintenance_window_pb2, status_pb2
 from smartcity.monitoring.v1.events_pb2 import (
     MaintenanceApproved,

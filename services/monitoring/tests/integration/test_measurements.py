@@ -17,8 +17,8 @@ from monitoring.domain.timeline import boundaries
 from monitoring.operations import run_writer
 from monitoring.operations.report_measurements import STREAM
 from monitoring.operations.run_writer import keep_days
-from monitoring.operations.write_measurements import expire_statuses, write_measurements
-from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
+from monitoring.operations.write_measurements import expire_statuses
+from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured, write_measurements
 from smartcity.monitoring.v1 import status_pb2
 from smartcity.monitoring.v1.events_pb2 import StatusChanged
 from smartcity.monitoring.v1.measurement_pb2 import Measurement, ReportMeasurementsRequest

@@ -22,11 +22,18 @@ from monitoring.domain.grid import DAY, HOUR, MINUTE
 from monitoring.operations import roll_up as rolling
 from monitoring.operations.roll_up import roll_up, run_roll_ups
 from monitoring.operations.run_writer import keep_days
-from monitoring.operations.write_measurements import write_measurements
 from monitoring.settings import MIGRATIONS
 from monitoring.storage import measurements as rows
 from monitoring.storage import roll_ups
-from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
+from monitoring.testing import (
+    NOON,
+    POINTS,
+    REGION,
+    Monitoring,
+    columns_of,
+    measured,
+    write_measurements,
+)
 from smartcity.monitoring.v1.measurement_history_pb2 import QueryMeasurementsRequest
 
 AT_ONCE = timedelta(0)
@@ -77,7 +84,7 @@ async def test_an_hour_that_a_writer_is_at_is_passed_by_until_it_is_done(
     """Fails when the marking does not lock the mark that is there."""
     await write(monitoring, EARLIER)
     async with monitoring.database.transaction() as connection:
-        await rows.insert_new(connection, [measured(0, EARLIER + 60)], monitoring.needs.oldest)
+        await rows.insert_new(connection, columns_of([measured(0, EARLIER + 60)]))
         assert await roll_up(monitoring.needs, AT_ONCE) == 0
     await monitoring.roll_up()
     assert await rolled_up(monitoring) == (2, 2)
@@ -112,7 +119,7 @@ async def test_a_writer_undone_half_way_leaves_neither_rows_nor_marks(
     monitoring: Monitoring,
 ) -> None:
     async with monitoring.database.transaction(dry_run=True) as connection:
-        await rows.insert_new(connection, [measured(0, EARLIER)], monitoring.needs.oldest)
+        await rows.insert_new(connection, columns_of([measured(0, EARLIER)]))
     await monitoring.roll_up()
     assert (await monitoring.stored(), await rolled_up(monitoring)) == (0, (0, 0))
 
@@ -195,9 +202,9 @@ async def test_an_hour_whose_measurements_are_dropped_is_not_made_anew_of_fewer(
 async def test_a_drop_gives_way_to_a_writer(monitoring: Monitoring) -> None:
     await write(monitoring, EARLIER)
     await monitoring.roll_up()
-    then, later = monitoring.needs.oldest, NOON + 36 * DAY
+    later = NOON + 36 * DAY
     async with monitoring.database.transaction() as connection:
-        await rows.insert_new(connection, [measured(0, EARLIER + 60)], then)
+        await rows.insert_new(connection, columns_of([measured(0, EARLIER + 60)]))
         monitoring.clock.time = later
         with pytest.raises(DatabaseBusy):
             await keep_days(monitoring.needs)
@@ -246,7 +253,7 @@ async def test_what_was_stored_before_there_were_roll_ups_is_rolled_up(
         async with database.transaction() as connection:
             await rows.keep_days(connection, NOON.date() - DAY, NOON.date() + DAY)
             some = [measured(0, EARLIER + n) for n in range(5)]
-            await rows.insert_new(connection, some, NOON - DAY)
+            await rows.insert_new(connection, columns_of(some))
         migrate(postgres_server.dbmate_url(made.name, owner_of("monitoring")), MIGRATIONS)
         assert await number(database, "SELECT count(*) FROM roll_up_marks") == 1
 

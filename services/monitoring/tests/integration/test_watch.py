@@ -15,8 +15,7 @@ from common.rpc.refusals import refusal_of
 from devstack.waiting import until
 from monitoring.events.points import keep_point
 from monitoring.operations import watch_statuses as watching
-from monitoring.operations.write_measurements import write_measurements
-from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
+from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured, write_measurements
 from smartcity.inventory.v1.events_pb2 import (
     PointDeleted,
     PointResumed,

@@ -7,7 +7,7 @@ from how requests arrive (one, or many) and how answers leave.
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, NoReturn, TypeAlias
@@ -20,14 +20,15 @@ from opentelemetry.trace import Span
 
 from common.auth.tokens import Verifier
 from common.caller import current_caller
-from common.errors import Kind, ServiceError
+from common.errors import Kind, ServiceError, Violation
 from common.names import region_of
 from common.rpc.identity import Identity, header
 from common.rpc.metrics import MethodMetrics
-from common.rpc.requests import Form, Requests, lenient
+from common.rpc.requests import BrokenRules, Form, Requests, lenient
 from common.rpc.status import internal_status, to_status
 from common.telemetry.logs import logger
 from common.telemetry.traces import TRACEPARENT, begin_call, current_trace_id, end_call
+from common.validation import text_violations, violations
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -51,8 +52,20 @@ class Checks:
 
     unchecked: Collection[str] = ()
     """Their operations check the proto's rules."""
+    unread: Collection[str] = ()
+    """Their operations check these rules and every text."""
     endless: Collection[str] = ()
     """They may take as long as their caller lets them."""
+
+    def broken_rules(self, method: str) -> BrokenRules:
+        """Return what is asked which rules a request of a method breaks."""
+        if method in self.unread:
+            return _none
+        return text_violations if method in self.unchecked else violations
+
+
+def _none(_: Message) -> Sequence[Violation]:
+    return ()
 
 
 COMMON = Checks()
@@ -94,8 +107,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrapped(self, handler: Handler, method: str) -> Handler:
         longest_s = inf if method in self._checks.endless else self._max_call_s
-        checked = method not in self._checks.unchecked
-        around = _Around(method, self._domain, longest_s, checked=checked)
+        form = Form(method, self._checks.broken_rules(method))
+        around = _Around(method, self._domain, longest_s, form)
         around.identity = Identity(method, self._verifier)
         return _handler(handler, around)
 
@@ -121,10 +134,10 @@ class _Around:
 
     identity: "Identity"
 
-    def __init__(self, method: str, domain: str, max_call_s: float, *, checked: bool) -> None:
+    def __init__(self, method: str, domain: str, max_call_s: float, form: Form) -> None:
         _, service, name = method.split("/")
         self._called = (service, name)
-        self._form = Form(method, checked=checked)
+        self._form = form
         self._method = method
         self._domain = domain
         self._max_call_s = max_call_s

@@ -5,7 +5,7 @@ same region.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -13,9 +13,11 @@ from google.protobuf.message import DecodeError, Message
 from common.auth.permissions import name_reader
 from common.auth.tokens import Unauthenticated
 from common.caller import current_caller
-from common.errors import FieldsInvalid, Kind, ServiceError
+from common.errors import FieldsInvalid, Kind, ServiceError, Violation
 from common.names import region_of
-from common.validation import text_violations, violations
+
+BrokenRules = Callable[[Message], Sequence[Violation]]
+"""Returns the broken ones of the rules that are looked at before the method is called."""
 
 
 class RequestMalformed(ServiceError):
@@ -58,8 +60,8 @@ def lenient(read: Any) -> Callable[[bytes], Any]:
 class Form:
     """What the requests of one method must be like."""
 
-    def __init__(self, method: str, *, checked: bool) -> None:
-        self._checked = checked
+    def __init__(self, method: str, broken_rules: BrokenRules) -> None:
+        self._broken_rules = broken_rules
         self._name_of = name_reader(method)
 
     def name_in(self, request: Message | Malformed) -> str:
@@ -74,8 +76,7 @@ class Form:
         """
         if isinstance(request, Malformed):
             raise RequestMalformed("the request is no message of this method")
-        found = violations(request) if self._checked else text_violations(request)
-        if found:
+        if found := self._broken_rules(request):
             raise FieldsInvalid(found)
 
 

@@ -40,6 +40,8 @@ class Published:
     """Methods whose operations check the proto's rules themselves, together with their own."""
     endless: frozenset[str] = frozenset()
     """Methods that stream until their caller has had enough."""
+    read_by_operation: frozenset[str] = frozenset()
+    """Methods of which not even the texts are looked at before, for they hold thousands."""
 
     def paths(self, methods: Iterable[str]) -> set[str]:
         """Return the methods as the wire names them."""
@@ -130,6 +132,7 @@ def build_server(
     require_declared([p.name for p in published])
     checks = Checks(
         unchecked={path for p in published for path in p.paths(p.checked_by_operation)},
+        unread={path for p in published for path in p.paths(p.read_by_operation)},
         endless={path for p in published for path in p.paths(p.endless)},
     )
     server = grpc.aio.server(

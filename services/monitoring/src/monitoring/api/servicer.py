@@ -22,8 +22,6 @@ CHECKED_BY_OPERATION = frozenset(
     {
         "CreateAgent",
         "UpdateAgent",
-        "ReportMeasurements",
-        "StreamMeasurements",
         "CreateCheck",
         "UpdateCheck",
         "CreateMaintenanceWindow",
@@ -34,6 +32,8 @@ CHECKED_BY_OPERATION = frozenset(
     }
 )
 """Their operations check the proto's rules themselves, together with their own."""
+READ_BY_OPERATION = frozenset({"ReportMeasurements", "StreamMeasurements"})
+"""They tell of each measurement what is wrong with it, also with its texts."""
 ENDLESS = frozenset({"StreamMeasurements", "WatchStatuses"})
 
 
@@ -68,4 +68,4 @@ def published(needs: Dependencies) -> Published:
     def add(server: grpc.aio.Server) -> None:
         monitoring_service_pb2_grpc.add_MonitoringServiceServicer_to_server(servicer, server)
 
-    return Published(SERVICE, add, CHECKED_BY_OPERATION, ENDLESS)
+    return Published(SERVICE, add, CHECKED_BY_OPERATION, ENDLESS, READ_BY_OPERATION)

@@ -41,9 +41,13 @@ class Run:
 
         A run that is long enough for any rule grows no more: most measurements change nothing.
         """
-        if not goes_on:
-            return NO_RUN
-        return self if self.count >= LONG_ENOUGH else Run(self.count + 1, self.start or time)
+        return self.longer(1, time) if goes_on else NO_RUN
+
+    def longer(self, count: int, first: datetime) -> "Run":
+        """Return the run with so many more measurements, of which this is the first one's time."""
+        if self.count >= LONG_ENOUGH:
+            return self
+        return Run(min(self.count + count, LONG_ENOUGH), self.start or first)
 
 
 NO_RUN = Run()

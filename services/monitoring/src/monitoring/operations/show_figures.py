@@ -13,6 +13,7 @@ from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.incident_metrics import show_regions
 from monitoring.operations.ingest_metrics import show_ingest, show_intake
 from monitoring.operations.report_measurements import STREAM
+from monitoring.operations.run_writer import FORMS, Form
 from monitoring.storage import figures
 
 POINTS = GaugeTable("smartcity_points", "Points in service, by their state.", ("region", "state"))
@@ -62,20 +63,24 @@ async def show_figures(needs: Dependencies) -> None:
 async def show_ingest_lag(needs: Dependencies) -> None:
     """Ask the bus which measurements have waited longest for the writer of their partition."""
     await needs.bus.first_connection()
-    ages = [await _oldest_s(needs, partition) for partition in range(PARTITIONS)]
-    INGEST_AGE.replace({(str(partition),): age for partition, age in enumerate(ages)})
+    INGEST_AGE.replace(
+        {
+            (str(partition),): max([await _oldest_s(needs, form, partition) for form in FORMS])
+            for partition in range(PARTITIONS)
+        }
+    )
 
 
-async def _oldest_s(needs: Dependencies, partition: int) -> float:
-    """Return for how many seconds the first unwritten message of a partition has waited."""
+async def _oldest_s(needs: Dependencies, form: Form, partition: int) -> float:
+    """Return for how many seconds the first unwritten message of a form has waited."""
     jetstream = needs.bus.jetstream
     try:
-        info = await jetstream.consumer_info(STREAM, f"monitoring-writer-{partition}")
+        info = await jetstream.consumer_info(STREAM, form.consumer_of(partition))
         if not (info.num_pending or info.num_ack_pending):
             return 0.0
         written = info.ack_floor.stream_seq if info.ack_floor else 0
-        subject = f"telemetry.*.{partition}"
-        first = await jetstream.get_msg(STREAM, (written or 0) + 1, subject, next=True)
+        after = (written or 0) + 1
+        first = await jetstream.get_msg(STREAM, after, form.subject(partition), next=True)
     except NotFoundError:  # no writer yet, or all is written by now
         return 0.0
     return max((needs.clock() - first.time).total_seconds(), 0.0) if first.time else 0.0

@@ -5,17 +5,15 @@ repeats a batch that they saw adds nothing. Still a batch counts near its sendin
 old ones are not kept for a later use.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from common.errors import FieldsInvalid, Kind, ServiceError, Violation
-from common.names import last_id, region_of
+from common.names import region_of
 from common.postgres.values import timestamp
 from common.validation import violations
 from google.protobuf.message import DecodeError
 from smartcity.monitoring.v1.agent_pb2 import AgentBatch, SubmitBatchRequest, SubmitBatchResponse
 from smartcity.monitoring.v1.measurement_pb2 import (
-    Measurement,
     ReportMeasurementsRequest,
     ReportMeasurementsResponse,
 )
@@ -23,7 +21,7 @@ from smartcity.monitoring.v1.measurement_pb2 import (
 from monitoring.domain.enrolment import BATCH
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.enrol_agent import speak_as
-from monitoring.operations.report_measurements import WhyNot, report_measurements
+from monitoring.operations.report_measurements import Reporter, report_measurements
 from monitoring.storage import agents
 
 NEAR = timedelta(minutes=5)
@@ -63,9 +61,9 @@ async def submit_batch(needs: Dependencies, request: SubmitBatchRequest) -> Subm
     _require_near(batch.send_time.ToDatetime(UTC), needs.clock())
     answer = ReportMeasurementsResponse()
     if report.measurements:
-        others = _others(request.name, its_points)
+        reporter = Reporter(request.name, frozenset(its_points))
         with needs.backlog_turns.turn(len(request.batch)):
-            answer = await report_measurements(needs, report, others)
+            answer = await report_measurements(needs, report, reporter)
     now = needs.clock()
     counts = answer.accepted_count, len(answer.rejections)
     async with needs.database.transaction() as connection:
@@ -100,17 +98,3 @@ def _require_near(sent: datetime, now: datetime) -> None:
             f"the batch says that it was sent at {sent.isoformat()}, and it is {time}",
             server_time=time,
         )
-
-
-def _others(agent: str, its_points: frozenset[str]) -> Callable[[Measurement], WhyNot]:
-    """Return what tells why a measurement is not this agent's."""
-    source = last_id(agent)
-
-    def why_not(measurement: Measurement) -> WhyNot:
-        if measurement.point not in its_points:
-            return "NOT_OF_AGENT", f"point: {agent} may not report for {measurement.point}"
-        if measurement.source != source:
-            return "NOT_OF_AGENT", f"source: must be {source}, not {measurement.source}"
-        return None
-
-    return why_not

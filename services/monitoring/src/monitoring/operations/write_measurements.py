@@ -5,27 +5,31 @@ changes nothing, since a measurement is stored once. Two writers of one partitio
 other at its row; whichever comes first, the timeline is the same.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import numpy as np
 from common.events.event import Event, event_of
 from common.events.outbox import append
 from common.postgres.database import Connection
 from smartcity.monitoring.v1.events_pb2 import StatusChanged
-from smartcity.monitoring.v1.measurement_pb2 import Measurement
 from smartcity.monitoring.v1.status_pb2 import MAINTENANCE, Status
 
-from monitoring.domain.observation import Observation, in_order
+from monitoring.domain.columns import Columns
+from monitoring.domain.observation import in_order
 from monitoring.domain.partitions import partition_of
-from monitoring.domain.rules import Rules, rules_of
-from monitoring.domain.timeline import Boundary, Memory, State, expire, observe
+from monitoring.domain.progress import advance
+from monitoring.domain.rules import DEFAULT, rules_of
+from monitoring.domain.series import Series, in_us, series_in
+from monitoring.domain.timeline import Memory, State, expire
 from monitoring.operations.dependencies import Dependencies
 from monitoring.storage import incident_queue, statuses, timelines
 from monitoring.storage import measurements as rows
-from monitoring.storage.measurements import PointKey
+from monitoring.storage.measurements import PointKey, key_of
 from monitoring.storage.timelines import Change, Known
 
-HOUR = timedelta(hours=1)
+NO_SERIES = Series.of_observations([], rules_of(DEFAULT))
 FIELDS_OF_CHANGE = (
     "flapping",
     "lastMeasurementTime",
@@ -37,16 +41,17 @@ FIELDS_OF_CHANGE = (
 FIELDS_UNDER_MAINTENANCE = ("flapping", "lastMeasurementTime", "measuredState")
 
 
-async def write_measurements(
-    needs: Dependencies, partition: int, measurements: Sequence[Measurement]
-) -> int:
+async def write_measurements(needs: Dependencies, partition: int, columns: Columns) -> int:
     """Write a batch of one partition; return how many were new."""
+    kept = columns.take(columns.time_us >= in_us(needs.oldest)).distinct()
+    if not len(kept):
+        return 0
     async with needs.database.transaction() as connection:
         await timelines.lock_partition(connection, partition)
-        new = await rows.insert_new(connection, measurements, needs.oldest)
-        if new:
-            await _apply(connection, new, needs.clock())
-    return sum(map(len, new.values()))
+        known = await timelines.read(connection, [key_of(name) for name in kept.spans()])
+        stored = await _store(connection, kept, known)
+        await _apply(connection, known, stored.series, needs.clock())
+    return stored.count
 
 
 async def expire_statuses(needs: Dependencies, at_most: int = 1000) -> int:
@@ -55,7 +60,8 @@ async def expire_statuses(needs: Dependencies, at_most: int = 1000) -> int:
     async with needs.database.transaction() as connection:
         keys = await timelines.stale(connection, now, at_most)
         await lock_writers(connection, keys)
-        await _apply(connection, {key: [] for key in keys}, now)
+        known = await timelines.read(connection, keys)
+        await _apply(connection, known, dict.fromkeys(keys, NO_SERIES), now)
     return len(keys)
 
 
@@ -66,11 +72,66 @@ async def lock_writers(connection: Connection, keys: Collection[PointKey]) -> No
         await timelines.lock_partition(connection, partition)
 
 
+@dataclass(slots=True)
+class _Stored:
+    """What was new of a batch."""
+
+    count: int = 0
+    series: dict[PointKey, Series] = field(default_factory=dict)
+
+
+async def _store(
+    connection: Connection, batch: Columns, known: Mapping[PointKey, Known]
+) -> _Stored:
+    """Store what is new of a batch.
+
+    What lies after everything that its point's memory holds is new as a rule, and copied; whether
+    others are stored already is asked of each.
+    """
+    rules = {name: rules_of(known[key_of(name)].technology) for name in batch.spans()}
+    ahead = batch.point.where(_ahead(batch, known).__contains__)
+    stored, asked = _Stored(), ~ahead
+    if ahead.any():
+        some = batch.take(ahead)
+        if await rows.copy_new(connection, some):
+            stored.count = len(some)
+            found = series_in(some, rules)
+            stored.series = {key_of(name): series for name, series in found.items()}
+        else:
+            asked = np.ones(len(batch), np.bool_)
+    if asked.any():
+        found_new = await rows.insert_new(connection, batch.take(asked))
+        stored.count += sum(map(len, found_new.values()))
+        for key, seen in found_new.items():
+            of_point = rules_of(known[key].technology)
+            stored.series[key] = Series.of_observations(sorted(seen, key=in_order), of_point)
+    return stored
+
+
+def _ahead(batch: Columns, known: Mapping[PointKey, Known]) -> set[str]:
+    """Return the points of which everything in a sorted batch is later than what is known."""
+    found = set()
+    for name, span in batch.spans().items():
+        last = known[key_of(name)].memory.last
+        if last is None or batch.time_us[span.start] > in_us(last):
+            found.add(name)
+    return found
+
+
 async def _apply(
-    connection: Connection, new: Mapping[PointKey, Sequence[Observation]], now: datetime
+    connection: Connection,
+    known: Mapping[PointKey, Known],
+    new: Mapping[PointKey, Series],
+    now: datetime,
 ) -> None:
-    known = await timelines.read(connection, new.keys())
-    changes = [await _change(connection, key, known[key], seen, now) for key, seen in new.items()]
+    late = {key: seen.first for key, seen in new.items() if _is_late(known[key].memory, seen)}
+    begins = await timelines.go_back(connection, late) if late else {}
+    changes = []
+    for key, seen in new.items():
+        begin = _Begin(key, known[key], begins.get(key, known[key].memory))
+        changes.append(_change(begin, await _since(connection, begin, seen), now))
+    if not changes:
+        return
     await timelines.write(connection, changes)
     changed = [c for c in changes if _is_told(c)]
     shown = await statuses.read_some(connection, [c.key for c in changed], now)
@@ -80,59 +141,42 @@ async def _apply(
     await incident_queue.append(connection, [k for k, _ in looks], [t for _, t in looks])
 
 
-async def _change(
-    connection: Connection,
-    key: PointKey,
-    known: Known,
-    new: Sequence[Observation],
-    now: datetime,
-) -> Change:
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    """Where a point's timeline is begun from anew: what is stored, or an earlier memory."""
+
+    key: PointKey
+    known: Known
+    memory: Memory
+
+
+async def _since(connection: Connection, begin: _Begin, new: Series) -> Series:
+    """Return what came after the memory; what is stored is read when that is not the latest one."""
+    if begin.memory.last == begin.known.memory.last:
+        return new
+    seen = await rows.read_after(connection, begin.key, begin.memory.last)
+    return Series.of_observations(seen, rules_of(begin.known.technology))
+
+
+def _change(begin: _Begin, new: Series, now: datetime) -> Change:
     """Return what new measurements make of a point's timeline."""
-    rules, begin = rules_of(known.technology), known.memory
-    seen: Sequence[Observation] = sorted(new, key=in_order)
-    if seen and _is_late(begin, seen[0]):
-        begin = await timelines.go_back(connection, key, seen[0].time)
-        seen = await rows.read_after(connection, key, begin.last)
-    change = Change(key, known.memory, begin, begin, now)
-    for observation in seen:
-        _step(change, observation, rules)
-    before = change.memory
-    change.memory, begun = expire(before, now, rules)
+    rules = rules_of(begin.known.technology)
+    progress = advance(begin.memory, new, rules)
+    before = progress.memory
+    memory, begun = expire(before, now, rules)
+    progress.note(begun)
     if begun:
-        change.checkpoints.append(before)
-    _note(change, begun)
-    last = change.memory.last or now
-    change.fresh_until = last + timedelta(seconds=rules.fresh_s)
-    return change
+        progress.checkpoints.append(before)
+    fresh_until = (memory.last or now) + timedelta(seconds=rules.fresh_s)
+    come = (memory, fresh_until, progress.begun, progress.checkpoints)
+    return Change(begin.key, begin.known.memory, begin.memory, *come)
 
 
-def _is_late(memory: Memory, first: Observation) -> bool:
+def _is_late(memory: Memory, seen: Series) -> bool:
     """Tell whether a measurement lies before what the memory already holds for certain."""
-    if memory.last is None or memory.current is None:
+    if memory.last is None or memory.current is None or not len(seen):
         return False
-    return first.time <= memory.last or first.time < memory.current.start
-
-
-def _step(change: Change, seen: Observation, rules: Rules) -> None:
-    before = change.memory
-    change.memory, begun = observe(before, seen, rules)
-    _note(change, begun)
-    if change.memory is not before and _ends_an_hour(before, seen):
-        change.checkpoints.append(before)
-
-
-def _note(change: Change, begun: Sequence[Boundary]) -> None:
-    for boundary in begun:
-        if change.begun and change.begun[-1].start == boundary.start:
-            change.begun.pop()
-        change.begun.append(boundary)
-
-
-def _ends_an_hour(memory: Memory, next_one: Observation) -> bool:
-    """Tell whether a memory is worth a checkpoint; one that has expired has its own already."""
-    if memory.last is None or memory.current is None or memory.current.start > memory.last:
-        return False
-    return memory.last.hour != next_one.time.hour or next_one.time - memory.last >= HOUR
+    return seen.first <= memory.last or seen.first < memory.current.start
 
 
 def _is_told(change: Change) -> bool:

@@ -1,6 +1,6 @@
 """Statuses, intervals and checkpoints: what the engine has made of the measurements."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
@@ -25,17 +25,23 @@ SELECT region_code, point_id, memory, coalesce(technology, '') AS technology
   LEFT JOIN statuses USING (region_code, point_id)
 """
 
-READ_CHECKPOINT = """
-SELECT memory
-  FROM checkpoints
- WHERE region_code = $1 AND point_id = $2 AND last_time < $3
- ORDER BY last_time DESC
- LIMIT 1
+READ_CHECKPOINTS = """
+SELECT region_code, point_id, memory
+  FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS late (region_code, point_id, from_time)
+ CROSS JOIN LATERAL (
+       SELECT memory
+         FROM checkpoints
+        WHERE checkpoints.region_code = late.region_code AND checkpoints.point_id = late.point_id
+          AND last_time < from_time
+        ORDER BY last_time DESC
+        LIMIT 1) AS latest
 """
 
 FORGET_CHECKPOINTS = """
 DELETE FROM checkpoints
- WHERE region_code = $1 AND point_id = $2 AND last_time >= $3
+ USING unnest($1::text[], $2::text[], $3::timestamptz[]) AS late (region_code, point_id, from_time)
+ WHERE checkpoints.region_code = late.region_code AND checkpoints.point_id = late.point_id
+   AND last_time >= from_time
 """
 
 PRUNE_CHECKPOINTS = """
@@ -146,11 +152,16 @@ async def read(connection: Connection, keys: Collection[PointKey]) -> dict[Point
     }
 
 
-async def go_back(connection: Connection, key: PointKey, time: datetime) -> Memory:
-    """Return the memory before a time and forget those that come after."""
-    await connection.execute(FORGET_CHECKPOINTS, *key, time)
-    text = await connection.fetchval(READ_CHECKPOINT, *key, time)
-    return unpacked(text) if text else Memory()
+async def go_back(
+    connection: Connection, times: Mapping[PointKey, datetime]
+) -> dict[PointKey, Memory]:
+    """Return each point's memory before a time, and forget those that come after."""
+    late = _columns([(*key, time) for key, time in times.items()], 3)
+    await connection.execute(FORGET_CHECKPOINTS, *late)
+    found = dict.fromkeys(times, Memory())
+    for row in await connection.fetch(READ_CHECKPOINTS, *late):
+        found[PointKey(row["region_code"], row["point_id"])] = unpacked(row["memory"])
+    return found
 
 
 async def prune(connection: Connection, oldest: datetime) -> None:
