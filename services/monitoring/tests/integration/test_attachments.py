@@ -15,8 +15,7 @@ from common.rpc.refusals import refusal_of
 from google.api.httpbody_pb2 import HttpBody
 from monitoring.operations import attach_file
 from monitoring.operations.run_incidents import follow_all
-from monitoring.operations.write_measurements import write_measurements
-from monitoring.testing import REGION, Monitoring, measured
+from monitoring.testing import REGION, Monitoring, measured, write_measurements
 from smartcity.monitoring.v1 import attachment_pb2, incident_pb2
 from smartcity.monitoring.v1.attachment_pb2 import Attachment
 

@@ -10,8 +10,7 @@ from monitoring.domain.partitions import partition_of
 from monitoring.operations.follow_outages import follow_outages
 from monitoring.operations.seen_certificates import SeenCertificates
 from monitoring.operations.show_figures import show_figures, show_ingest_lag
-from monitoring.operations.write_measurements import write_measurements
-from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
+from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured, write_measurements
 from probes.target import Kind, Target
 from prometheus_client import REGISTRY
 

@@ -9,10 +9,9 @@ import grpc
 import pytest
 from common.postgres.database import Connection
 from common.rpc.refusals import refusal_of
-from monitoring.operations.write_measurements import write_measurements
 from monitoring.storage import public_statuses
 from monitoring.storage.public_statuses import PublicPoint
-from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured
+from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured, write_measurements
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.monitoring.v1 import status_pb2
 from smartcity.monitoring.v1.status_pb2 import ListPublicStatusesRequest, ListStatusesRequest
