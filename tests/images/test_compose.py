@@ -21,17 +21,23 @@ from devstack.databases import close_schema, create_database, create_roles
 from devstack.postgres import EmbeddedPostgres, PostgresOptions
 from devstack.testing import open_folder
 from gateway.settings import GatewaySettings
-from inventory.settings import InventorySettings
+from inventory.settings import InventorySettings, OwnerSettings
 from inventory.settings import MigrationSettings as InventoryMigrationSettings
 from monitoring.settings import MigrationSettings as MonitoringMigrationSettings
 from monitoring.settings import MonitoringSettings, ProberSettings
 from pydantic_settings import BaseSettings
 
 ROOT = Path(__file__).parents[2]
+
+
+class InventoryOwner(InventoryMigrationSettings, OwnerSettings):
+    """The service `inventory-migrate` loads data too."""
+
+
 SETTINGS: dict[tuple[str, ...], type[BaseSettings]] = {
     ("common.events", "apply"): OperatorSettings,
     ("inventory",): InventorySettings,
-    ("inventory", "migrate"): InventoryMigrationSettings,
+    ("inventory", "migrate"): InventoryOwner,
     ("monitoring",): MonitoringSettings,
     ("monitoring", "migrate"): MonitoringMigrationSettings,
     ("monitoring", "probe"): ProberSettings,

@@ -8,9 +8,10 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
+from typing import Any, TypeVar
 
 import nats.errors
 import pytest
@@ -22,7 +23,7 @@ from devstack.process import Child, ProcessSpec, child_environment
 from devstack.waiting import until
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import StreamConfig, StreamInfo
+from nats.js.api import PubAck, StreamConfig
 
 PASER, PPU = (
     "smartcity.6401.inventory.point.changed.v1",
@@ -244,7 +245,7 @@ async def test_three_servers_keep_what_they_acknowledged_through_the_death_of_al
         before = (await bus.connect("platform")).client.jetstream()
         await applied(before)
         for number in range(100):
-            await before.publish(PASER, str(number).encode())
+            await answered(partial(published, before, number))
         deaths = [child.pid for child in children if child.pid is not None]
         assert len(deaths) == 3
         for pid in deaths:
@@ -256,6 +257,12 @@ async def test_three_servers_keep_what_they_acknowledged_through_the_death_of_al
         assert await until(all_anew, 60)
         after = (await bus.connect("platform")).client.jetstream()
         assert await messages_in(after) == 100
+
+
+async def published(jetstream: JetStreamContext, number: int) -> PubAck:
+    """Publish a message, which is stored once however often it is sent."""
+    headers = {"Nats-Msg-Id": str(number)}
+    return await jetstream.publish(PASER, str(number).encode(), headers=headers)
 
 
 async def applied(jetstream: JetStreamContext) -> None:
@@ -270,9 +277,12 @@ async def messages_in(jetstream: JetStreamContext) -> int:
     return info.state.messages
 
 
-async def answered(ask: Callable[[], Awaitable[StreamInfo]]) -> StreamInfo:
+Answer = TypeVar("Answer")
+
+
+async def answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
     """Ask until the servers have agreed on who answers."""
-    answers: list[StreamInfo] = []
+    answers: list[Answer] = []
 
     async def come() -> bool:
         try:

@@ -23,7 +23,7 @@ async def test_every_event_is_described_for_machines_and_people(client: httpx.As
     assert document["asyncapi"] == "3.0.0"
     addresses = [channel["address"] for channel in document["channels"].values()]
     assert "smartcity.{region}.inventory.point.created.v1" in addresses
-    assert len(addresses) == len(set(addresses)) == 9
+    assert len(addresses) == len(set(addresses)) == 10
     page = await client.get("/docs/events")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert all(address in page.text for address in addresses)

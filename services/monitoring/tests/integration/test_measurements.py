@@ -4,12 +4,16 @@ import asyncio
 import os
 import random
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
 import pytest
+from common.postgres.database import DatabaseAway
 from common.rpc.refusals import refusal_of
+from devstack.postgres import EmbeddedPostgres
 from devstack.waiting import until
 from monitoring.domain.observation import Observation
 from monitoring.domain.rules import rules_of
@@ -28,7 +32,10 @@ State = status_pb2.State
 
 async def comes_to(monitoring: Monitoring, count: int, within_s: float = 30) -> bool:
     async def so() -> bool:
-        return await monitoring.stored() == count
+        try:
+            return await monitoring.stored() == count
+        except DatabaseAway:
+            return False
 
     return await until(so, within_s)
 
@@ -281,6 +288,49 @@ async def test_a_database_killed_under_way_loses_and_doubles_nothing(
             os.kill(postgres_server.child.pid, signal.SIGKILL)
         await acknowledged(monitoring, batch)
     assert await comes_to(monitoring, 40 * POINTS, within_s=60)
+
+
+@asynccontextmanager
+async def away(server: EmbeddedPostgres) -> AsyncIterator[None]:
+    """Let the server be away meanwhile."""
+    await server.stop()
+    try:
+        yield
+    finally:
+        await server.start()
+
+
+async def test_measurements_are_accepted_while_the_database_is_away_and_written_after(
+    monitoring: Monitoring, postgres_server: EmbeddedPostgres
+) -> None:
+    monitoring.write()
+    await monitoring.report([measured(0, 0)])
+    async with away(postgres_server):
+        for seconds in range(1, 41):
+            answer = await monitoring.report([measured(n, seconds) for n in range(POINTS)])
+            assert answer.accepted_count == POINTS
+        wrong = await monitoring.report([measured(0, 50), measured(0, 86400)])
+        assert [(one.index, one.reason) for one in wrong.rejections] == [(1, "IN_THE_FUTURE")]
+        with pytest.raises(grpc.aio.AioRpcError) as unknown:
+            await monitoring.report([measured(999, 1)])
+        assert unknown.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert "not all points of regions/64.01" in (unknown.value.details() or "")
+    assert await comes_to(monitoring, 40 * POINTS + 2, within_s=60)
+    gone = await monitoring.report([measured(999, 1)])
+    assert [one.reason for one in gone.rejections] == ["POINT_UNKNOWN"]
+
+
+async def test_a_point_that_was_deleted_is_unknown_also_while_the_database_is_away(
+    monitoring: Monitoring, postgres_server: EmbeddedPostgres
+) -> None:
+    await monitoring.report([measured(0, 0), measured(1, 0)])
+    async with monitoring.database.transaction() as connection:
+        await connection.execute("DELETE FROM points WHERE point_id = 'P-1'")
+    assert len((await monitoring.report([measured(1, 1)])).rejections) == 1
+    async with away(postgres_server):
+        assert (await monitoring.report([measured(0, 1)])).accepted_count == 1
+        with pytest.raises(grpc.aio.AioRpcError):
+            await monitoring.report([measured(1, 2)])
 
 
 async def acknowledged(monitoring: Monitoring, batch: list[Measurement]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import pytest
 from common.caller import CALLER, SYSTEM, Caller
-from common.postgres.database import Database, DatabaseBusy, open_database
+from common.postgres.database import Database, DatabaseAway, DatabaseBusy, open_database
 from common.postgres.migrations import migrate
 from devstack.databases import owner_of
 from devstack.postgres import EmbeddedPostgres
@@ -130,8 +130,15 @@ async def test_a_database_killed_under_way_leaves_roll_ups_of_every_measurement(
     monkeypatch.setattr(rolling, "LOOK_EVERY_S", 0.02)
     monitoring.write()
     task = asyncio.create_task(run_roll_ups(monitoring.needs, AT_ONCE))
+
+    async def is_there() -> bool:
+        with suppress(DatabaseAway):
+            return await monitoring.stored() >= 0
+        return False
+
     for place in range(30):
         if place in {10, 20}:
+            assert await until(is_there, within_s=60)
             os.kill(postgres_server.child.pid, signal.SIGKILL)
         batch = [measured(n, EARLIER - 600 * place - k) for n in range(POINTS) for k in range(5)]
 

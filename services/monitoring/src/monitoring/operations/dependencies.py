@@ -10,6 +10,7 @@ from common.postgres.database import Database
 from common.sealing import Keyring
 
 from monitoring.operations.backlog_turns import BacklogTurns
+from monitoring.operations.known_points import KnownPoints
 from monitoring.operations.public_lists import PublicLists
 from monitoring.sending.networks import Network
 
@@ -43,6 +44,7 @@ class Dependencies:
     """Private networks that notifications may go to."""
     backlog_turns: BacklogTurns = field(default_factory=BacklogTurns)
     public_lists: PublicLists = field(default_factory=PublicLists)
+    known_points: KnownPoints = field(default_factory=KnownPoints)
 
     @property
     def oldest(self) -> datetime:

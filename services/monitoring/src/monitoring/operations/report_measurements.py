@@ -28,7 +28,6 @@ from monitoring.formats.measurement_batches import in_bytes
 from monitoring.formats.measurement_columns import Reading, read
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.ingest_metrics import count_report
-from monitoring.storage import points
 
 STREAM = "TELEMETRY"
 MOST = 10_000
@@ -122,8 +121,7 @@ async def _judge(
     reading = read(measurements)
     region, columns = last_id(request.parent), reading.columns
     asked = [last_id(name) for name in columns.point.values if region_of(name) == region]
-    async with needs.database.read() as connection:
-        known = await points.known(connection, region, asked)
+    known = await needs.known_points.among(needs.database, region, asked)
     judging = _Judging(request.parent, known, needs.oldest, needs.clock() + FUTURE, reporter)
     rejections = judging.rejections(measurements, judging.doubtful(reading))
     return _Judged(columns, rejections)

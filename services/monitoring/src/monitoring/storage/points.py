@@ -39,6 +39,12 @@ SELECT point_id
  WHERE region_code = $1 AND point_id = ANY ($2)
 """
 
+ALL_IDS = """
+SELECT point_id
+  FROM points
+ WHERE region_code = $1
+"""
+
 BY_EXTERNAL_ID = """
 SELECT external_ids ->> $2 AS external_id, point_id
   FROM points
@@ -105,6 +111,11 @@ async def known(connection: Connection, region: str, point_ids: Collection[str])
     """Return those of the ids that are points of the region."""
     rows = await connection.fetch(KNOWN, region, list(point_ids))
     return {row["point_id"] for row in rows}
+
+
+async def all_ids(connection: Connection, region: str) -> set[str]:
+    """Return the ids of all points of the region."""
+    return {row["point_id"] for row in await connection.fetch(ALL_IDS, region)}
 
 
 async def by_external_id(
