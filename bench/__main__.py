@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from away import away
 from backlog import backlog
 from devstack.settings import StackSettings
 from devstack.stack import Stack
@@ -34,6 +35,7 @@ PARTS: dict[str, Callable[[Stack], Awaitable[Table]]] = {
     "ingest": ingest,
     "history": history,
     "backlog": backlog,
+    "away": away,
     "storage": storage,
     "files": files,
     "prober": prober,

@@ -133,7 +133,7 @@ async def _run(
     before, begin = _cpu(stack), time.perf_counter()
     sent = await _report_for(report, requests, begin + SECONDS)
     accepted_s = time.perf_counter() - begin
-    if not await until(lambda: _is_written(bus), within_s=900):
+    if not await until(lambda: is_written(bus), within_s=900):
         raise RuntimeError("not everything was written")
     stored_s, after = time.perf_counter() - begin, _cpu(stack)
     async with stack.postgres.connect("monitoring") as connection:
@@ -202,7 +202,7 @@ async def reporter(stack: Stack) -> AsyncIterator[Report]:
         yield lambda request: call(request, metadata=metadata)
 
 
-async def _is_written(bus: Bus) -> bool:
+async def is_written(bus: Bus) -> bool:
     """Tell whether the writer has taken everything out of the stream."""
     for partition in range(PARTITIONS):
         name = f"monitoring-columns-{partition}"
