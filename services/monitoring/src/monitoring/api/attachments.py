@@ -1,6 +1,7 @@
 """The methods for the files of incidents."""
 
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 from common.errors import ResourceMissing
 from common.names import last_id
@@ -34,7 +35,7 @@ class AttachmentMethods:
         self, request: attachment_pb2.ListAttachmentsRequest, _: Context
     ) -> attachment_pb2.ListAttachmentsResponse:
         """List the files of an incident."""
-        page = Page(request)
+        page = Page(request, key=(UUID,))
         async with self.needs.database.read() as connection:
             listed = await attachments.list_page(connection, request, page)
             if not listed.total and await incidents.read(connection, request.parent) is None:
