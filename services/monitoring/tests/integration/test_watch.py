@@ -194,6 +194,23 @@ async def test_a_watcher_is_told_of_points_that_are_renamed_leave_and_come_back(
     assert await until(gone, within_s=20)
 
 
+async def test_a_point_out_of_service_stays_removed_whatever_is_measured_there(
+    monitoring: Monitoring, watchers: list[Watcher]
+) -> None:
+    await go(monitoring, 1, "g", -100)
+    monitoring.tell()
+    watcher = Watcher(monitoring)
+    watchers.append(watcher)
+    await watcher.ready()
+    await inventory_tells(monitoring, PointSuspended, 2, state=Point.SUSPENDED)
+    await go(monitoring, 1, "sss", -90)
+    await go(monitoring, 2, "g", -60)
+    assert await watcher.saw(("P-2", State.UP))
+    assert watcher.removed == ["P-1"]
+    await inventory_tells(monitoring, PointResumed, 3)
+    assert await watcher.saw(("P-2", State.UP), ("P-1", State.DOWN))
+
+
 async def test_a_bus_killed_under_way_hides_no_change(
     monitoring: Monitoring, watchers: list[Watcher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
