@@ -6,7 +6,7 @@ from uuid import UUID
 from common.errors import ResourceMissing
 from common.names import last_id
 from common.postgres.pages import Page
-from common.rpc.downloads import PIECE_BYTES, disposition
+from common.rpc.downloads import disposition, pieces
 from common.rpc.interceptor import Context
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
@@ -55,9 +55,7 @@ class AttachmentMethods:
         if row is None:
             raise ResourceMissing(request.name)
         await context.send_initial_metadata([disposition(row["file_name"]), NO_SNIFFING])
-        content: bytes = row["content"]
-        for start in range(0, len(content), PIECE_BYTES):
-            piece = content[start : start + PIECE_BYTES]
+        for piece in pieces(row["content"]):
             yield HttpBody(content_type=row["media_type"], data=piece)
 
     async def DeleteAttachment(
