@@ -70,6 +70,33 @@ async def test_a_photo_goes_up_and_comes_down_as_it_was(
     assert [one["action"] for one in entries] == ["OPENED", "ATTACHED", "DETACHED"]
 
 
+async def test_a_page_that_pretends_to_be_a_text_is_downloaded_as_one_and_never_shown(
+    api: httpx.AsyncClient, incident: str
+) -> None:
+    page = b"<!doctype html><script>alert(document.cookie)</script>"
+    query = {"fileName": 'x"\r\nset-cookie: a=b; y/page.html'}
+    headers = {"content-type": "text/html"}
+    made = await api.post(
+        f"/v1/{incident}/attachments:upload", params=query, content=page, headers=headers
+    )
+    assert made.status_code == 200, made.text
+    answer = await api.get(f"/v1/{made.json()['name']}:download")
+    assert answer.content == page
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-disposition"] == 'attachment; filename="page.html.txt"'
+    assert "set-cookie" not in answer.headers
+    made = await api.post(
+        f"/v1/{incident}/attachments:upload",
+        params={"fileName": 'x"\r\nset-cookie: a=b; y'},
+        content=page,
+    )
+    answer = await api.get(f"/v1/{made.json()['name']}:download")
+    named = answer.headers["content-disposition"]
+    assert named == 'attachment; filename="x___set-cookie_ a=b_ y.txt"'
+    assert "set-cookie" not in answer.headers
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

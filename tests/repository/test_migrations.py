@@ -20,6 +20,7 @@ TIMEOUTS = (
 )
 """Others say why on their line."""
 HARMFUL = {
+    "takes an index that an interrupted run left invalid for made": r"\bCONCURRENTLY\s+IF\s+NOT\b",
     "takes away what the previous release reads": r"\bDROP\s+(TABLE|COLUMN|VIEW|TYPE|SCHEMA)\b",
     "renames what the previous release reads": r"\bRENAME\b",
     "lets the previous release's inserts fail": r"\bADD\s+COLUMN\b(?![^,;]*\bDEFAULT\b)"
@@ -72,6 +73,7 @@ SET = "\nSET lock_timeout = '4s';\nSET statement_timeout = '5s';\n"
         (f"{GOOD}{SET}ALTER TABLE x ALTER COLUMN y TYPE bigint;", "rewrites"),
         (f"{GOOD}{SET}ALTER TABLE x ADD CONSTRAINT y CHECK (z > 0);", "checks a whole table"),
         (f"{GOOD}\nCREATE INDEX CONCURRENTLY x ON y (z);\nSELECT 1;", "not alone"),
+        (f"{GOOD}\nCREATE INDEX CONCURRENTLY IF NOT EXISTS x ON y (z);", "left invalid"),
     ],
 )
 def test_a_harmful_migration_is_found(text: str, problem: str) -> None:

@@ -2,8 +2,19 @@ from pathlib import Path
 
 import pytest
 from common.setting_kinds import read_secret, without_secrets
-from common.settings import Address, ServiceSettings, load
+from common.settings import Address, DatabaseSettings, ServiceSettings, load
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from devstack.authority import Authority
 from pydantic import model_validator
+
+
+class StoringSettings(ServiceSettings, DatabaseSettings):
+    """Those of a process with a database."""
 
 
 class Settings(ServiceSettings):
@@ -105,3 +116,22 @@ def test_a_path_that_is_there_is_shown(
         "wrong setting: SMARTCITY_TLS_FOLDER: Value error, cannot be used: "
         f"No such file or directory (it is '{tmp_path}')\n"
     )
+
+
+def test_an_encrypted_key_and_an_empty_secret_refuse_to_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder, secret = Authority().issue(tmp_path / "tls"), tmp_path / "secret"
+    key = load_pem_private_key((folder / "tls.key").read_bytes(), None)
+    sealed = BestAvailableEncryption(b"hush")
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, sealed)
+    (folder / "tls.key").write_bytes(pem)
+    secret.write_text("\n")
+    monkeypatch.setenv("SMARTCITY_DATABASE_URL", "postgresql://x")
+    monkeypatch.setenv("SMARTCITY_DATABASE_PASSWORD_FILE", str(secret))
+    monkeypatch.setenv("SMARTCITY_TLS_FOLDER", str(folder))
+    with pytest.raises(SystemExit):
+        load(StoringSettings)
+    said = capsys.readouterr().err
+    assert f"cannot be used: it is empty (it is '{secret}')" in said
+    assert f"tls.key is encrypted, or of a kind that is not known (it is '{folder}')" in said

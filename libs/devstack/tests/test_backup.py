@@ -161,10 +161,45 @@ async def test_a_folder_that_holds_something_is_not_overwritten(
 ) -> None:
     with pytest.raises(BackupRefused, match="not empty"):
         await restore(saved, None, platform)
-    with pytest.raises(BackupRefused, match="choose another TO="):
+    with pytest.raises(BackupRefused, match="not empty"):
         await take(platform, saved)
+    others = beside(saved.parent / "third")
+    others.write_text('{"files": {}}')
+    with pytest.raises(BackupRefused, match="the keys of another backup: choose another TO="):
+        await take(platform, saved.parent / "third")
+    others.unlink()
     with pytest.raises(BackupRefused, match="holds no platform"):
         await take(StateFolder(saved.parent), saved.parent / "other")
+
+
+async def test_a_backup_is_closed_to_others_also_over_what_a_kill_has_left(
+    saved: Path, platform: StateFolder, folder: Path
+) -> None:
+    (folder / "backup.unfinished").mkdir(mode=0o755)
+    shutil.copy(beside(saved), beside(folder / "backup"))  # written just before the kill
+    await take(platform, folder / "backup")
+    for backup in (saved, folder / "backup"):
+        assert backup.stat().st_mode & 0o777 == 0o700
+    assert beside(folder / "backup").read_text() == beside(saved).read_text()
+
+
+async def test_a_backup_chooses_no_place_outside_of_itself_and_of_the_state_folder(
+    copy: Path,
+) -> None:
+    contents, target = Contents.read(copy), StateFolder(copy.parent / "new")
+    (copy / "network").symlink_to("/etc", target_is_directory=True)
+    with pytest.raises(BackupRefused, match="network leads elsewhere"):
+        await restore(copy, None, target)
+    (copy / "network").unlink()
+    keys = Keys.model_construct(files={"../../taken": "a"})
+    seal(copy, contents.model_copy(update={"secrets": keys.digests()}))
+    beside(copy).write_text(json.dumps({"files": keys.files}))
+    with pytest.raises(BackupRefused, match="holds no keys"):
+        await restore(copy, None, target)
+    seal(copy, contents.model_copy(update={"streams": None}))
+    with pytest.raises(BackupRefused, match="is none of ours"):
+        show(copy)
+    assert not (copy.parent / "taken").exists()
 
 
 async def test_a_kill_in_the_middle_of_a_backup_leaves_none(

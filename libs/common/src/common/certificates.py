@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from common.telemetry.logs import logger
@@ -31,7 +32,7 @@ class Certificates:
 
         Raises:
             OSError: A file is missing or cannot be read.
-            ValueError: A file is not PEM, or the key is not that of the certificate.
+            ValueError: A file is not PEM, or the key is encrypted or not that of the certificate.
         """
         read = cls(*((folder / name).read_bytes() for name in (CHAIN, KEY, TRUSTED)))
         read._require_pair()
@@ -39,7 +40,10 @@ class Certificates:
 
     def _require_pair(self) -> None:
         x509.load_pem_x509_certificates(self.trusted)
-        mine = load_pem_private_key(self.key, password=None).public_key()
+        try:
+            mine = load_pem_private_key(self.key, password=None).public_key()
+        except (TypeError, UnsupportedAlgorithm) as error:
+            raise ValueError(f"{KEY} is encrypted, or of a kind that is not known") from error
         if mine != self._leaf().public_key():
             raise ValueError(f"{KEY} is not the key of {CHAIN}")
 

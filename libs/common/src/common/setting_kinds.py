@@ -50,7 +50,12 @@ def _without_user(word: str) -> str:
 
 
 def _readable(path: Path) -> Path:
-    return _checked(path, read_secret)
+    return _checked(path, _secret_in)
+
+
+def _secret_in(path: Path) -> None:
+    if not read_secret(path):
+        raise ValueError("cannot be used: it is empty")
 
 
 def _seed(path: Path) -> Path:

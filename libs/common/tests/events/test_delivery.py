@@ -191,6 +191,27 @@ async def test_a_poison_event_is_buried_and_the_others_go_on(town: Any) -> None:
     assert await town.effects() == wanted
 
 
+async def test_an_older_event_sent_again_has_no_effect_where_the_newest_counts(town: Any) -> None:
+    events = town.events_about(1, 3)
+    poison = events[1]
+    events[1] = Event(poison.event_id, poison.type, poison.resource, poison.time, b"poison")
+    await town.write(events)
+    await town.work("relay")
+    await town.work("consume", "newest")
+    assert await town.comes_to({NAME: [1, 3]})
+    (letter,) = [letter async for letter in dead_letters(town.bus)]
+    await replay(town.bus, letter)
+
+    async def taken() -> bool:
+        info = await town.bus.jetstream.consumer_info("REPLAYS", "counting-replays")
+        waits = info.num_pending or info.num_ack_pending
+        return not waits and bool(info.delivered.consumer_seq)
+
+    assert await until(taken, within_s=20)
+    assert [found async for found in dead_letters(town.bus)] == []
+    assert await town.effects() == {NAME: [1, 3]}
+
+
 async def test_what_is_no_event_is_buried_at_once(town: Any) -> None:
     subject = "smartcity.6401.inventory.point.updated.v1"
     await town.bus.jetstream.publish(subject, b"?", headers={"ce-id": "x"})

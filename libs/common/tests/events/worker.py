@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 
 from common.events.bus import open_bus
 from common.events.consumer import Consumer, Interest, Plan
@@ -39,7 +40,8 @@ async def main(role: str, database_url: str, bus_url: str, how: str = "") -> Non
         if role == "relay":
             await Relay(database, bus, "INVENTORY").run()
         kind = DiesBeforeAck if how == "die" else Consumer
-        await kind(database, bus, INTEREST, count, gap_s=2, first_delay_s=0.02).run()
+        interest = replace(INTEREST, newest_only=how == "newest")
+        await kind(database, bus, interest, count, gap_s=2, first_delay_s=0.02).run()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """The gRPC server of the edge itself: reflection and health for all published services."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import grpc
+from common.rpc.plain import served_plainly
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
@@ -13,20 +13,16 @@ from gateway.health import HealthServicer
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 
 
-@asynccontextmanager
-async def own_grpc(
+def own_grpc(
     address: str, contract: Contract, servicer: HealthServicer
-) -> AsyncIterator[None]:
+) -> AbstractAsyncContextManager[None]:
     """Serve until the block ends."""
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    _add_reflection(contract, server)
-    server.add_insecure_port(address)
-    await server.start()
-    try:
-        yield
-    finally:
-        await server.stop(None)
+
+    def add(server: grpc.aio.Server) -> None:
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        _add_reflection(contract, server)
+
+    return served_plainly(address, add)
 
 
 def _add_reflection(contract: Contract, server: grpc.aio.Server) -> None:

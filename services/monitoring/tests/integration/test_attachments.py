@@ -11,6 +11,7 @@ import pytest
 from common.caller import CALLER, SYSTEM, Caller
 from common.errors import ResourceMissing
 from common.postgres.history import verify
+from common.postgres.pages import Page
 from common.rpc.refusals import refusal_of
 from google.api.httpbody_pb2 import HttpBody
 from monitoring.operations import attach_file
@@ -141,6 +142,21 @@ async def test_files_come_in_pages(incident: Monitoring) -> None:
     second = await listed(incident, page_size=2, page_token=first.next_page_token)
     assert [*first.attachments, *second.attachments] == made
     assert not second.next_page_token
+
+
+async def test_what_is_no_id_of_a_file_is_refused_like_one_that_is_not_there(
+    incident: Monitoring,
+) -> None:
+    name = f"{INCIDENT}/attachments/{'-' * 36}"
+    remove = attachment_pb2.DeleteAttachmentRequest(name=name)
+    for call in (incident.stub.DeleteAttachment(remove), download(incident, name)):
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await call
+        assert refusal_of(failed.value).reason == "RESOURCE_MISSING"
+    forged = Page(attachment_pb2.ListAttachmentsRequest(parent=INCIDENT)).token("no id")
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await listed(incident, page_token=forged)
+    assert refusal_of(failed.value).reason == "PAGE_TOKEN_INVALID"
 
 
 async def test_another_region_sees_no_file(incident: Monitoring) -> None:

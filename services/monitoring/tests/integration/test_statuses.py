@@ -151,10 +151,8 @@ async def test_the_public_is_told_name_state_and_since_of_points_in_service(
     assert first.last_measurement_time.seconds == NOON.timestamp() - 40
 
 
-async def test_however_many_strangers_ask_the_database_is_asked_once_in_a_while(
-    busy: Monitoring, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request = ListPublicStatusesRequest(parent=REGION, page_size=1000)
+def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return where the regions will stand that the database is asked for."""
     reads: list[str] = []
     read = public_statuses.read
 
@@ -163,6 +161,33 @@ async def test_however_many_strangers_ask_the_database_is_asked_once_in_a_while(
         return await read(connection, region, at)
 
     monkeypatch.setattr(public_statuses, "read", counted)
+    return reads
+
+
+async def test_codes_that_no_point_has_cost_a_question_a_minute_and_push_no_region_out(
+    busy: Monitoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = counted_reads(monkeypatch)
+    made_up = [f"{n // 100:02}.{n % 100:02}" for n in range(150)]
+
+    async def ask() -> list[int]:
+        requests = [ListPublicStatusesRequest(parent=f"regions/{n}") for n in ("64.01", *made_up)]
+        return [(await busy.stub.ListPublicStatuses(request)).total_size for request in requests]
+
+    for later in (0, 1, 4, 54):
+        busy.clock.time += timedelta(seconds=later)
+        assert await ask() == [POINTS, *[0] * len(made_up)]
+    assert sorted(reads) == sorted([*made_up, *["64.01"] * 3])
+    busy.clock.time += timedelta(seconds=1)
+    await ask()
+    assert len(reads) == 2 * len(made_up) + 3
+
+
+async def test_however_many_strangers_ask_the_database_is_asked_once_in_a_while(
+    busy: Monitoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = ListPublicStatusesRequest(parent=REGION, page_size=1000)
+    reads = counted_reads(monkeypatch)
     calls = (busy.stub.ListPublicStatuses(request) for _ in range(50))
     answers = await asyncio.gather(*calls)
     assert reads == ["64.01"]

@@ -32,8 +32,9 @@ State = status_pb2.State
 class Watcher:
     """Watches and comes back with its token whenever the stream ends, as a console does."""
 
-    def __init__(self, monitoring: Monitoring, token: str = "") -> None:
+    def __init__(self, monitoring: Monitoring, token: str = "", **filters: Any) -> None:
         self._monitoring = monitoring
+        self._filters = filters
         self.names: list[str] = []
         self.removed: list[str] = []
         self.token = token
@@ -52,7 +53,7 @@ class Watcher:
                 await asyncio.sleep(0.1)
 
     async def _watch(self) -> None:
-        request = WatchStatusesRequest(parent=REGION, resume_token=self.token)
+        request = WatchStatusesRequest(parent=REGION, resume_token=self.token, **self._filters)
         whole = False
         async for part in self._monitoring.stub.WatchStatuses(request):
             for status in part.statuses:
@@ -149,7 +150,7 @@ async def test_a_change_that_the_whole_holds_is_not_told_again(
 
 
 async def inventory_tells(
-    monitoring: Monitoring, kind: type[Any], sequence: int, **changes: Any
+    monitoring: Monitoring, kind: type[Any], sequence: int, /, **changes: Any
 ) -> None:
     """Handle an event about P-1, which is as the fixture made it but for the changes."""
     given: dict[str, Any] = {
@@ -192,6 +193,45 @@ async def test_a_watcher_is_told_of_points_that_are_renamed_leave_and_come_back(
         return watcher.removed == ["P-1", "P-1"]
 
     assert await until(gone, within_s=20)
+
+
+async def test_a_point_that_moves_out_of_a_filter_is_told_there_and_a_new_one_is_not(
+    monitoring: Monitoring, watchers: list[Watcher]
+) -> None:
+    monitoring.tell()
+    here = Watcher(monitoring, district=f"{REGION}/districts/64.01.02", kind=["OPD"])
+    watchers.append(here)
+    await here.ready()
+    assert set(here.states) == {f"{REGION}/points/P-{n}" for n in (1, 7, 13, 19)}
+    elsewhere = {"district": f"{REGION}/districts/64.01.03"}
+    await inventory_tells(monitoring, PointUpdated, 2, display_name="moved", **elsewhere)
+    await inventory_tells(monitoring, PointSuspended, 3, state=Point.SUSPENDED, **elsewhere)
+    await inventory_tells(monitoring, PointResumed, 4, display_name="resumed", **elsewhere)
+    await inventory_tells(monitoring, PointUpdated, 5, display_name="back")
+    await inventory_tells(monitoring, PointUpdated, 6, display_name="a school", kind=Point.SCHOOL)
+
+    async def told() -> bool:
+        return here.names == ["moved", "back", "a school"]
+
+    assert await until(told, within_s=20)
+    assert here.removed == []
+
+
+async def test_a_point_out_of_service_stays_removed_whatever_is_measured_there(
+    monitoring: Monitoring, watchers: list[Watcher]
+) -> None:
+    await go(monitoring, 1, "g", -100)
+    monitoring.tell()
+    watcher = Watcher(monitoring)
+    watchers.append(watcher)
+    await watcher.ready()
+    await inventory_tells(monitoring, PointSuspended, 2, state=Point.SUSPENDED)
+    await go(monitoring, 1, "sss", -90)
+    await go(monitoring, 2, "g", -60)
+    assert await watcher.saw(("P-2", State.UP))
+    assert watcher.removed == ["P-1"]
+    await inventory_tells(monitoring, PointResumed, 3)
+    assert await watcher.saw(("P-2", State.UP), ("P-1", State.DOWN))
 
 
 async def test_a_bus_killed_under_way_hides_no_change(

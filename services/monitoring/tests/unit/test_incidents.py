@@ -135,6 +135,17 @@ def test_people_are_summed_over_the_points_that_are_down_and_unknown_ones_counte
     assert (area.people, area.people_down) == (210, 90)
 
 
+def test_a_point_that_goes_down_twice_in_an_incident_of_its_district_counts_once() -> None:
+    region = Region([replace(place(n), people=10 if n else None) for n in range(6)])
+    for text, other in (("ud", "ud"), ("uduuud", "uddddd")):
+        region.texts |= {f"P-{n}": text for n in range(5)} | {"P-5": other}
+        region.look(*region.texts)
+    (area,) = region.of(Scope.DISTRICT)
+    assert len([i for i in region.of(Scope.POINT) if i.parent_id == area.incident_id]) == 11
+    assert (area.point_count, area.down_count) == (6, 6)
+    assert (area.people, area.people_down, area.people_unknown) == (50, 50, 1)
+
+
 def test_the_people_that_a_point_serves_make_it_urgent() -> None:
     monday = datetime(2026, 11, 23, 10, tzinfo=UTC)
     assert score("OPD", monday) == score("OPD", monday, 100)

@@ -8,7 +8,7 @@ predecessor has not come yet waits; one that fails is tried again with growing d
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,6 +52,9 @@ class Interest:
     stream: str
     subjects: tuple[str, ...]
     """Each ends with `.>` at the noun or before: who skips events of a resource waits at gaps."""
+    newest_only: bool = False
+    """An event that comes after a later one of its resource, as by a replay, has no effect: for
+    copies of what each event tells whole, which would bring back what was deleted."""
 
     def __post_init__(self) -> None:
         """Refuse what would not work."""
@@ -170,7 +173,7 @@ class Consumer:
         plan = Plan(passed=passed)
         for one in delivered:
             event = one.event
-            if event.event_id in known:
+            if event.event_id in known or self._is_outdated(event, passed):
                 plan.known.append(one)
             elif await self._is_next(connection, one, passed.get(event.resource, 0)):
                 plan.apply.append(one)
@@ -179,6 +182,9 @@ class Consumer:
             else:
                 plan.waiting.append(one)
         return plan
+
+    def _is_outdated(self, event: Event, passed: Mapping[str, int]) -> bool:
+        return self.interest.newest_only and event.sequence < passed.get(event.resource, 0)
 
     async def _is_next(self, connection: Connection, one: Delivered, last: int) -> bool:
         """Tell whether the event's predecessor has been passed; an old one may always come."""

@@ -1,7 +1,7 @@
 """Files that a call answers with: written whole, then sent piece by piece."""
 
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import BinaryIO, cast
 from urllib.parse import quote
 
@@ -23,6 +23,12 @@ async def spooled(write: Callable[[BinaryIO], Awaitable[None]]) -> AsyncIterator
         file.seek(0)
         while piece := file.read(PIECE_BYTES):
             yield piece
+
+
+def pieces(content: bytes) -> Iterator[bytes]:
+    """Yield the pieces of a file that is whole in memory."""
+    for start in range(0, len(content), PIECE_BYTES):
+        yield content[start : start + PIECE_BYTES]
 
 
 def disposition(file_name: str) -> tuple[str, str]:

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from common.rpc.plain import served_plainly
+
 LIVENESS = "liveness"
 OVERALL = ""
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -45,11 +47,5 @@ async def answering(health_of_process: Health, address: str) -> AsyncIterator[No
     if not address:
         yield
         return
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    health_of_process.add_to(server)
-    server.add_insecure_port(address)
-    await server.start()
-    try:
+    async with served_plainly(address, health_of_process.add_to):
         yield
-    finally:
-        await server.stop(None)

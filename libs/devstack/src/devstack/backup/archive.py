@@ -64,7 +64,10 @@ class Contents(BaseModel):
             raise BackupRefused(f"{folder} is no whole backup: " + "; ".join(problems))
         text = (folder / CONTENTS).read_text()
         _require_known_format(folder, text)
-        return cls.model_validate_json(text)
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise BackupRefused(f"{folder / CONTENTS} is none of ours: {error}") from error
 
     def describe(self) -> str:
         """Return what is in it, for a person."""
@@ -131,6 +134,9 @@ def _damages(folder: Path) -> Iterator[str]:
     text = (folder / SUMS).read_text(errors="replace")
     if not text.endswith("\n"):
         yield f"{SUMS} is cut off"
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            yield f"{path.relative_to(folder)} leads elsewhere"
     for line in text.splitlines():
         wanted, _, name = line.partition("  ")
         named[name] = wanted

@@ -2,14 +2,17 @@
 
 import hashlib
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from devstack.backup.archive import Contents
 from devstack.errors import BackupRefused
 from devstack.keys import write_private
 
 SUFFIX = ".keys.json"
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+"""One part of a path: whoever wrote the file chooses no place outside of the folder."""
 
 
 class Keys(BaseModel):
@@ -17,7 +20,7 @@ class Keys(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    files: dict[str, str]
+    files: dict[FileName, str]
 
     def digests(self) -> dict[str, str]:
         """Return the SHA-256 of each, which tells nothing of a random key."""

@@ -50,17 +50,21 @@ async def take(state: StateFolder, to: Path) -> None:
     """
     if not state.postgres.exists():
         raise BackupRefused(f"{state.path} holds no platform: say which, with DATA=")
-    if beside(to).exists():
-        raise BackupRefused(
-            f"{beside(to)} is there, the keys of another backup: choose another TO="
-        )
+    keys = keys_in(state.secrets).model_dump_json()
+    _require_no_other_keys(beside(to), keys)
     async with unfinished(to) as place:
         async with _servers(state) as servers:
             contents = await _copy(servers, state, place.folder)
         seal(place.folder, contents)
-        write_private(beside(to), keys_in(state.secrets).model_dump_json(), folder_mode=0o755)
+        write_private(beside(to), keys, folder_mode=0o755)
     say(f"backed up to {to}, {size(to) / MEBIBYTE:.1f} MiB; begun {contents.begin_time}")
     say(f"KEEP ELSEWHERE: {beside(to)} opens every contact in it, and nothing else does")
+
+
+def _require_no_other_keys(path: Path, keys: str) -> None:
+    """Refuse to write over keys, but for these that a kill before the backup's name has left."""
+    if path.exists() and path.read_text() != keys:
+        raise BackupRefused(f"{path} is there, the keys of another backup: choose another TO=")
 
 
 async def _copy(servers: Servers, state: StateFolder, folder: Path) -> Contents:

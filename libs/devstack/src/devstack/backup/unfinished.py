@@ -29,6 +29,8 @@ class Unfinished:
 async def unfinished(final: Path) -> AsyncIterator[Unfinished]:
     """Give an empty folder beside `final`, which takes its place when nothing was raised.
 
+    It is closed to others: whoever reads a backup reads every table.
+
     What one that was killed has left is deleted first.
 
     Raises:
@@ -38,11 +40,12 @@ async def unfinished(final: Path) -> AsyncIterator[Unfinished]:
     folder = final.with_name(final.name + SUFFIX)
     if folder.exists():
         say(f"{folder} is what another one has left: starting over")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
     try:
         await _take(lock, folder)
         try:
+            folder.chmod(0o700)
             _empty(folder)
             yield Unfinished(folder, lock)
             _require_free(final)

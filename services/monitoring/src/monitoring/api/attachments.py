@@ -1,11 +1,12 @@
 """The methods for the files of incidents."""
 
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 from common.errors import ResourceMissing
 from common.names import last_id
 from common.postgres.pages import Page
-from common.rpc.downloads import PIECE_BYTES, disposition
+from common.rpc.downloads import disposition, pieces
 from common.rpc.interceptor import Context
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
@@ -34,7 +35,7 @@ class AttachmentMethods:
         self, request: attachment_pb2.ListAttachmentsRequest, _: Context
     ) -> attachment_pb2.ListAttachmentsResponse:
         """List the files of an incident."""
-        page = Page(request)
+        page = Page(request, key=(UUID,))
         async with self.needs.database.read() as connection:
             listed = await attachments.list_page(connection, request, page)
             if not listed.total and await incidents.read(connection, request.parent) is None:
@@ -54,9 +55,7 @@ class AttachmentMethods:
         if row is None:
             raise ResourceMissing(request.name)
         await context.send_initial_metadata([disposition(row["file_name"]), NO_SNIFFING])
-        content: bytes = row["content"]
-        for start in range(0, len(content), PIECE_BYTES):
-            piece = content[start : start + PIECE_BYTES]
+        for piece in pieces(row["content"]):
             yield HttpBody(content_type=row["media_type"], data=piece)
 
     async def DeleteAttachment(

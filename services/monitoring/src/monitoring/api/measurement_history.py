@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from common.names import last_id
-from common.rpc.downloads import PIECE_BYTES, disposition
+from common.rpc.downloads import disposition, pieces
 from common.rpc.interceptor import Context
 from google.api.httpbody_pb2 import HttpBody
 from smartcity.monitoring.v1 import measurement_history_pb2
@@ -31,8 +31,8 @@ class MeasurementHistoryMethods:
         file = await export_history(self.needs, request)
         name = f"history-{last_id(request.parent)}.csv"
         await context.send_initial_metadata([disposition(name)])
-        for start in range(0, len(file), PIECE_BYTES):
-            yield HttpBody(content_type=MEDIA_TYPE, data=file[start : start + PIECE_BYTES])
+        for piece in pieces(file):
+            yield HttpBody(content_type=MEDIA_TYPE, data=piece)
 
     async def ExportMeasurements(
         self, request: measurement_history_pb2.ExportMeasurementsRequest, context: Context

@@ -284,13 +284,14 @@ class Casebook:
         down = sum(i.down_count for i in parts)
         ends = [i.end for i in parts if i.end]
         end = None if down else max(ends, default=parent.start)
+        each = _last_of_each_point(parts)
         counted = replace(
             parent,
-            point_count=sum(i.point_count for i in parts),
+            point_count=sum(i.point_count for i in each),
             down_count=down,
-            people=sum(i.people for i in parts),
+            people=sum(i.people for i in each),
             people_down=sum(i.people_down for i in parts),
-            people_unknown=sum(i.people_unknown for i in parts),
+            people_unknown=sum(i.people_unknown for i in each),
             score=max(parent.score, sum(i.score for i in parts if i.lasts)),
         )
         start = min(i.start for i in parts)
@@ -321,6 +322,12 @@ class Casebook:
 
     def _note(self, incident_id: str, action: str, text: str) -> None:
         self.entries.append(Entry(incident_id, action, text))
+
+
+def _last_of_each_point(parts: Iterable[Incident]) -> Collection[Incident]:
+    """Leave of a point that went down several times its last outage: it hits nobody new."""
+    ordered = sorted(parts, key=lambda part: part.start)
+    return {part.point_id or part.incident_id: part for part in ordered}.values()
 
 
 def gone(point_id: str) -> Place:

@@ -14,7 +14,9 @@ from smartcity.monitoring.v1.check_pb2 import Check
 from monitoring.operations.derive_check import derive_check
 from monitoring.storage import circuits
 
-INTEREST = Interest("monitoring-circuits", "INVENTORY", ("smartcity.*.inventory.circuit.>",))
+INTEREST = Interest(
+    "monitoring-circuits", "INVENTORY", ("smartcity.*.inventory.circuit.>",), newest_only=True
+)
 CHANGED = type_of(CircuitChanged.DESCRIPTOR)
 
 

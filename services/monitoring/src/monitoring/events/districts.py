@@ -7,7 +7,9 @@ from smartcity.inventory.v1.events_pb2 import DistrictChanged
 
 from monitoring.storage import districts
 
-INTEREST = Interest("monitoring-districts", "INVENTORY", ("smartcity.*.inventory.district.>",))
+INTEREST = Interest(
+    "monitoring-districts", "INVENTORY", ("smartcity.*.inventory.district.>",), newest_only=True
+)
 CHANGED = type_of(DistrictChanged.DESCRIPTOR)
 
 

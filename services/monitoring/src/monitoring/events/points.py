@@ -17,7 +17,9 @@ from monitoring.operations.follow_point import follow_point
 from monitoring.storage import incident_queue
 from monitoring.storage.measurements import PointKey
 
-INTEREST = Interest("monitoring-points", "INVENTORY", ("smartcity.*.inventory.point.>",))
+INTEREST = Interest(
+    "monitoring-points", "INVENTORY", ("smartcity.*.inventory.point.>",), newest_only=True
+)
 
 
 async def keep_point(

@@ -15,7 +15,8 @@ from monitoring.storage import public_statuses
 from monitoring.storage.public_statuses import PublicPoint
 
 FRESH = timedelta(seconds=5)
-MOST_REGIONS = 100
+EMPTY_FRESH = timedelta(minutes=1)
+"""Of a code that no point has: whoever tries all 10,000 codes costs one question each a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,29 +26,36 @@ class Kept:
     points: Sequence[PublicPoint]
     read_time: datetime
 
+    def is_fresh(self, now: datetime) -> bool:
+        """Tell whether it may be told still; what a clock set back left is read again."""
+        return timedelta(0) <= now - self.read_time < (FRESH if self.points else EMPTY_FRESH)
+
 
 @dataclass(slots=True)
 class PublicLists:
-    """The lists of the regions that somebody asked for lately."""
+    """The lists of the regions that anybody asked for; a region's code has but four digits."""
 
     _kept: dict[str, Kept] = field(default_factory=dict)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _turn_of_empty: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """That of codes without points: a region does not wait behind all that are made up."""
 
     async def points(self, database: Database, region: str, now: datetime) -> Sequence[PublicPoint]:
         """Return a region's points as they were a few seconds ago at most."""
-        if not self._is_fresh(region, now):
-            async with self._turn:  # of many who ask at once, one reads
-                if not self._is_fresh(region, now):
-                    await self._read(database, region, now)
-        return self._kept[region].points
+        kept = self._fresh(region, now)
+        if kept is None:
+            known = self._kept.get(region)
+            async with self._turn if known and known.points else self._turn_of_empty:
+                # Of many who ask at once, one reads.
+                kept = self._fresh(region, now) or await self._read(database, region, now)
+        return kept.points
 
-    def _is_fresh(self, region: str, now: datetime) -> bool:
+    def _fresh(self, region: str, now: datetime) -> Kept | None:
         kept = self._kept.get(region)
-        return kept is not None and now - kept.read_time < FRESH
+        return kept if kept is not None and kept.is_fresh(now) else None
 
-    async def _read(self, database: Database, region: str, now: datetime) -> None:
+    async def _read(self, database: Database, region: str, now: datetime) -> Kept:
         async with database.read() as connection:
             found = await public_statuses.read(connection, region, now)
-        if len(self._kept) >= MOST_REGIONS:
-            self._kept.clear()
         self._kept[region] = Kept(found, now)
+        return self._kept[region]

@@ -92,7 +92,7 @@ async def _tell(
     await spans.mark_told(connection, handed, now)
     after = await spans.told(connection, keys)
     changed = [key for key in keys if before.get(key) != after.get(key)]
-    shown = await statuses.read_some(connection, changed, now)
+    shown = await statuses.read_some(connection, changed, now, in_service=True)
     turned = [_event(shown[key], covered_before=key in before) for key in changed if key in shown]
     await append(connection, turned)
     await incident_queue.append(connection, keys)

@@ -6,7 +6,7 @@ number and not told again.
 """
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +37,8 @@ STREAM = "MONITORING"
 PART = 500
 HEARTBEAT_S = 10.0
 REMOVED = type_of(StatusRemoved.DESCRIPTOR)
+NEW = "name"
+"""Among the changed fields of a status that begins to be listed only."""
 MARK_DIGITS = 8
 
 
@@ -77,17 +79,22 @@ def _told(request: WatchStatusesRequest, event: Event) -> WatchStatusesResponse:
         removed = [status.point] if _matches(request, status, status.state) else []
         return WatchStatusesResponse(removed_points=removed)
     change = StatusChanged.FromString(event.body)
-    matches = _matches(request, change.status, change.previous_state)
+    fields = () if NEW in change.changed_fields else change.changed_fields
+    matches = _matches(request, change.status, change.previous_state, fields)
     return WatchStatusesResponse(statuses=[change.status] if matches else [])
 
 
 def _matches(
-    request: WatchStatusesRequest, status: Status, previous: status_pb2.State.ValueType
+    request: WatchStatusesRequest,
+    status: Status,
+    previous: status_pb2.State.ValueType,
+    fields: Collection[str] = (),
 ) -> bool:
+    """Tell whether a status matches or, as its `fields` have changed, may have matched before."""
     return bool(
         (not request.state or {status.state, previous} & set(request.state))
-        and (not request.kind or status.kind in request.kind)
-        and request.district in ("", status.district)
+        and (not request.kind or status.kind in request.kind or "kind" in fields)
+        and (request.district in ("", status.district) or "district" in fields)
         and (not request.provider or set(status.providers) & set(request.provider))
     )
 

@@ -134,8 +134,9 @@ async def _apply(
         return
     await timelines.write(connection, changes)
     changed = [c for c in changes if _is_told(c)]
-    shown = await statuses.read_some(connection, [c.key for c in changed], now)
-    # Of a point that was deleted meanwhile nobody is told.
+    # Of a point that is out of service, or was deleted meanwhile, nobody is told: it is not listed.
+    keys = [c.key for c in changed]
+    shown = await statuses.read_some(connection, keys, now, in_service=True)
     await append(connection, [_event(c, shown[c.key]) for c in changed if c.key in shown])
     looks = [(c.key, time) for c in changes if (time := _outage_from(c))]
     await incident_queue.append(connection, [k for k, _ in looks], [t for _, t in looks])

@@ -34,20 +34,20 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 READ = f"""
 SELECT {COLUMNS}
   FROM incident_attachments
- WHERE region_code = $1 AND incident_id = $2 AND attachment_id = $3::text::uuid
+ WHERE region_code = $1 AND incident_id = $2 AND attachment_id::text = $3
 """
 
 READ_CONTENT = """
 SELECT file_name, media_type, content
   FROM incident_attachments
- WHERE region_code = $1 AND incident_id = $2 AND attachment_id = $3::text::uuid
+ WHERE region_code = $1 AND incident_id = $2 AND attachment_id::text = $3
 """
 
 LIST = f"""
 SELECT {COLUMNS}
   FROM incident_attachments
  WHERE region_code = $1 AND incident_id = $2
-   AND ($3::text IS NULL OR attachment_id > $3::text::uuid)
+   AND ($3::uuid IS NULL OR attachment_id > $3)
  ORDER BY attachment_id
  LIMIT $4
 """
@@ -60,7 +60,7 @@ SELECT count(*)
 
 DELETE = """
 DELETE FROM incident_attachments
- WHERE region_code = $1 AND incident_id = $2 AND attachment_id = $3::text::uuid
+ WHERE region_code = $1 AND incident_id = $2 AND attachment_id::text = $3
 """
 
 

@@ -57,6 +57,7 @@ READ_SOME = f"""
 {SHOWN}
  WHERE (region_code, point_id) IN (
        SELECT * FROM unnest($2::text[], $3::text[]))
+   AND (points.state = 'ACTIVE' OR NOT $4)
 """
 
 MATCHING = f"""
@@ -166,15 +167,18 @@ async def read(connection: Connection, name: str, at: datetime) -> Status | None
 
 
 async def read_some(
-    connection: Connection, keys: Collection[PointKey], at: datetime
+    connection: Connection,
+    keys: Collection[PointKey],
+    at: datetime,
+    *,
+    in_service: bool = False,
 ) -> dict[PointKey, Status]:
-    """Return the statuses of points; none of one that was deleted.
+    """Return the statuses of points, or of those in service only; none of one that was deleted.
 
     `at` is the present: whether a maintenance window is in force then is shown.
     """
-    rows = await connection.fetch(
-        READ_SOME, at, [key.region for key in keys], [key.point_id for key in keys]
-    )
+    regions, point_ids = [key.region for key in keys], [key.point_id for key in keys]
+    rows = await connection.fetch(READ_SOME, at, regions, point_ids, in_service)
     return {PointKey(row["region_code"], row["point_id"]): status_of(row) for row in rows}
 
 

@@ -549,18 +549,22 @@ class WatchStatusesRequest(_message.Message):
     statuses of all points unless that is too long ago. Empty for the first time.
     """
     district: _builtins.str
-    """Only points of this district."""
+    """Only points of this district. A point that moves to another one is told too."""
     @_builtins.property
     def state(self) -> _containers.RepeatedScalarFieldContainer[Global___State.ValueType]:
         """Only these states. A change that leads out of them is told too: the status then bears another state."""
 
     @_builtins.property
     def kind(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these kinds of points, as in the inventory, for example `SCHOOL`."""
+        """Only these kinds of points, as in the inventory, for example `SCHOOL`. A point that becomes one of another
+        kind is told too.
+        """
 
     @_builtins.property
     def provider(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only points that have a circuit of one of these providers, for example `regions/64.01/providers/TELKOM`."""
+        """Only points that have a circuit of one of these providers, for example `regions/64.01/providers/TELKOM`,
+        when their status changes; that a circuit came or went is not told by itself.
+        """
 
     def __init__(
         self,
