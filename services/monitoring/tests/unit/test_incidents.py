@@ -146,6 +146,21 @@ def test_a_point_that_goes_down_twice_in_an_incident_of_its_district_counts_once
     assert (area.people, area.people_down, area.people_unknown) == (50, 50, 1)
 
 
+def test_those_behind_a_point_of_a_district_s_incident_count_in_it() -> None:
+    behind = [replace(place(n), people=100, upstreams=frozenset({"P-0"})) for n in (7, 8)]
+    region = Region([*(replace(place(n), people=10) for n in range(6)), *behind])
+    region.texts = dict.fromkeys(region.texts, "ud")
+    region.look(*region.texts)
+    (area,) = region.of(Scope.DISTRICT)
+    parts = [i.parent_id == area.incident_id for i in region.of(Scope.POINT)]
+    assert (parts.count(True), parts.count(False)) == (6, 2)
+    assert (area.point_count, area.people, area.people_down) == (8, 260, 260)
+    region.texts["P-7"] = "udu"
+    region.look("P-7")
+    (area,) = region.of(Scope.DISTRICT)
+    assert (area.down_count, area.people, area.people_down) == (7, 260, 160)
+
+
 def test_the_people_that_a_point_serves_make_it_urgent() -> None:
     monday = datetime(2026, 11, 23, 10, tzinfo=UTC)
     assert score("OPD", monday) == score("OPD", monday, 100)

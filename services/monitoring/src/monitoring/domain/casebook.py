@@ -275,10 +275,10 @@ class Casebook:
         for incident in self.incidents.values():
             if incident.parent_id:
                 children.setdefault(incident.parent_id, []).append(incident)
-        for parent_id, parts in children.items():
+        for parent_id in children:
             parent = self.incidents.get(parent_id)
             if parent is not None and parent.scope is scope and not parent.by_hand:
-                self._sum(parent, parts)
+                self._sum(parent, _points_below(parent_id, children))
 
     def _sum(self, parent: Incident, parts: Sequence[Incident]) -> None:
         down = sum(i.down_count for i in parts)
@@ -322,6 +322,18 @@ class Casebook:
 
     def _note(self, incident_id: str, action: str, text: str) -> None:
         self.entries.append(Entry(incident_id, action, text))
+
+
+def _points_below(
+    incident_id: str, children: Mapping[str, Sequence[Incident]]
+) -> Sequence[Incident]:
+    """Return the points' incidents that are parts of it, and of those, the ones behind them."""
+    below = [
+        part
+        for one in children.get(incident_id, ())
+        for part in (one, *_points_below(one.incident_id, children))
+    ]
+    return [part for part in below if part.scope is Scope.POINT]
 
 
 def _last_of_each_point(parts: Iterable[Incident]) -> Collection[Incident]:

@@ -256,7 +256,8 @@ class Incident(_message.Message):
     """Changes with every change. Send it back to be told when somebody was faster."""
     people_affected: _builtins.int
     """How many people the points serve that are or were down in it, as the inventory says of each; without
-    those of `people_unknown_count` points.
+    those of `people_unknown_count` points. A district's or provider's incident counts the points behind
+    others too; a point's own incident counts that point, and those behind it have incidents of their own.
     """
     people_down: _builtins.int
     """How many people the points serve that are down now, as far as known."""
