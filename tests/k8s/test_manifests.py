@@ -22,6 +22,7 @@ FILLED = {
     "HOST": "auth.example.go.id",
     "URL": "https://auth.example.go.id",
     "PORT": "443",
+    "DATABASE": "postgres",
     "ISSUER": "platform",
     "SERVICE_TYPE": "LoadBalancer",
     "KIND_NODE": "kindest/node:v1",
