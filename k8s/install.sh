@@ -57,6 +57,7 @@ observe() {
     "$OPENTELEMETRY_COLLECTOR_CHART" --values "$values/collector.yaml"
   install observability logs oci://ghcr.io/open-telemetry/opentelemetry-helm-charts/opentelemetry-collector \
     "$OPENTELEMETRY_COLLECTOR_CHART" --values "$values/logs.yaml"
+  kubectl apply -f "$K8S/edge/monitor.yaml"
 }
 
 operators() {

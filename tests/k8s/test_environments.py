@@ -74,6 +74,23 @@ def test_the_routes_are_those_that_the_gateway_listens_for(helm: Path, name: str
     assert {(one["namespace"], one["name"]) for one in parents} == {("edge", "edge")}
 
 
+def test_the_edge_ends_no_watch(helm: Path, name: str) -> None:
+    """Envoy Gateway ends an answer after 15 s where nothing says otherwise."""
+    found = objects(helm, name)
+    text = re.sub(r"@[A-Z_]+@", "443", (ROOT / "k8s/edge/gateway.yaml").read_text())
+    policies = of_kind(list(yaml.safe_load_all(text)), "BackendTrafficPolicy")
+    endless = {
+        target["name"]
+        for policy in policies
+        if policy["spec"]["timeout"]["http"]["requestTimeout"] == "0s"
+        for target in policy["spec"]["targetRefs"]
+        if (policy["metadata"]["namespace"], target["kind"]) == ("smartcity", "GRPCRoute")
+    }
+    assert {route["metadata"]["name"] for route in of_kind(found, "GRPCRoute")} == endless
+    rules = [rule for route in of_kind(found, "HTTPRoute") for rule in route["spec"]["rules"]]
+    assert [rule["timeouts"]["request"] for rule in rules] == ["0s"]
+
+
 def test_the_issuer_is_the_realm_at_its_public_address(helm: Path, name: str) -> None:
     env = addresses(name)
     port = "" if env["EDGE_PORT"] == "443" else f":{env['EDGE_PORT']}"
