@@ -171,6 +171,16 @@ def test_the_migration_runs_before_all_else_as_the_owner(helm: Any) -> None:
         assert f"postgres-{name}-owner" not in secrets(pod(release, name))
 
 
+def test_a_migration_may_take_as_long_as_its_database_is_given(helm: Any) -> None:
+    long = {"inventory": {"database": {"migrateSeconds": 7200}}}
+    release = helm.release(workloads=long)
+    times = {
+        name: release.component("Job", name)["spec"]["activeDeadlineSeconds"]
+        for name in ("inventory-migrate", "monitoring-migrate", "streams")
+    }
+    assert times == {"inventory-migrate": 7200, "monitoring-migrate": 600, "streams": 600}
+
+
 def test_jobs_policies_are_there_before_the_jobs_and_gone_after(helm: Any) -> None:
     release = helm.release()
     for job in release.of("Job").values():
