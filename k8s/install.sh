@@ -109,11 +109,14 @@ keycloak() {
 
 platform() {
   say "the platform, as k8s/environments/$ENVIRONMENT.yaml says"
+  local own=()
+  # The issuer is reached through the edge: who certified that is whom services trust.
+  [ "$ISSUER" != platform ] || own=(--set identity.authority.existingSecret=nats-tls)
   install smartcity smartcity "$K8S/../charts/smartcity" "" \
     --values "$K8S/environments/$ENVIRONMENT.yaml" --set "image.registry=$IMAGE_REGISTRY" \
     --set-string "image.tag=$IMAGE_TAG" --set "database.host=$DATABASE-rw" \
     --set "database.authority.existingSecret=$DATABASE-ca" \
-    --set "networkPolicy.peers.database.pods.cnpg\\.io/cluster=$DATABASE"
+    --set "networkPolicy.peers.database.pods.cnpg\\.io/cluster=$DATABASE" "${own[@]}"
   say "https://$ADDRESS$PORT/readyz answers when the edge's address leads there"
 }
 

@@ -60,9 +60,9 @@ def cluster(tmp_path: Path) -> Cluster:
     return Cluster(copied, told)
 
 
-def use_database(cluster: Cluster, name: str) -> None:
+def change(cluster: Cluster, variable: str, value: str) -> None:
     file = cluster.k8s / "environments/paser.env"
-    text, times = re.subn("^DATABASE=.*$", f"DATABASE={name}", file.read_text(), flags=re.MULTILINE)
+    text, times = re.subn(f"(?m)^{variable}=.*$", f"{variable}={value}", file.read_text())
     assert times == 1
     file.write_text(text)
 
@@ -70,7 +70,7 @@ def use_database(cluster: Cluster, name: str) -> None:
 def test_everything_moves_over_to_a_restored_cluster_by_one_line(
     cluster: Cluster, helm: Path
 ) -> None:
-    use_database(cluster, "postgres-2")
+    change(cluster, "DATABASE", "postgres-2")
     done = cluster.run("install.sh", "paser", "database", "keycloak", "platform")
     assert done.returncode == 0, done.stderr
     releases = {words[2]: words for words, _ in cluster.commands("helm")}
@@ -91,6 +91,24 @@ def test_everything_moves_over_to_a_restored_cluster_by_one_line(
     assert set(re.findall(r"name: (postgres[\w-]*-ca)", rendered)) == {"postgres-2-ca"}
 
 
+@pytest.mark.parametrize(("issuer", "told"), [("platform", 2), ("letsencrypt", 0)])
+def test_services_trust_the_authority_that_certifies_the_edge(
+    cluster: Cluster, helm: Path, issuer: str, told: int
+) -> None:
+    change(cluster, "ISSUER", issuer)
+    done = cluster.run("install.sh", "paser", "edge", "platform")
+    assert done.returncode == 0, done.stderr
+    certificates = [
+        one["spec"]["issuerRef"]["name"]
+        for _, given in cluster.commands("kubectl")
+        for one in yaml.safe_load_all(given)
+        if one and one["kind"] == "Certificate"
+    ]
+    assert certificates == [issuer]
+    [words] = [words for words, _ in cluster.commands("helm") if words[2] == "smartcity"]
+    assert as_rendered(helm, words).count("SMARTCITY_OIDC_CA_FILE: ") == told
+
+
 def as_rendered(helm: Path, words: list[str]) -> str:
     """Render what the words of `helm upgrade` would install."""
     given = [word for word in words[4:] if word not in ("--create-namespace", "--wait")]
@@ -103,7 +121,7 @@ def as_rendered(helm: Path, words: list[str]) -> str:
 
 
 def test_a_restore_begins_from_the_cluster_that_is_used(cluster: Cluster) -> None:
-    use_database(cluster, "postgres-2")
+    change(cluster, "DATABASE", "postgres-2")
     done = cluster.run("restore.sh", "paser", "postgres-3", "2026-11-26T04:30:00Z")
     assert done.returncode == 0, done.stderr
     [(words, _)] = cluster.commands("helm")
@@ -112,7 +130,7 @@ def test_a_restore_begins_from_the_cluster_that_is_used(cluster: Cluster) -> Non
 
 
 def test_a_backup_is_of_the_cluster_that_is_used(cluster: Cluster) -> None:
-    use_database(cluster, "postgres-2")
+    change(cluster, "DATABASE", "postgres-2")
     done = cluster.run("backup.sh", "paser")
     assert done.returncode == 0, done.stderr
     backup: Any = yaml.safe_load(cluster.commands("kubectl")[0][1])
