@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from monitoring.events import circuits, districts, incidents, points
 
 EVERYTHING = "everything-on-values.yaml"
 WORKLOADS = {
@@ -141,6 +142,25 @@ def test_what_scales_sets_no_number_of_replicas(helm: Any, chart: Path) -> None:
         target = release.component(scaler, name)["spec"]["scaleTargetRef"]
         assert "replicas" not in deployment["spec"]
         assert target["name"] == deployment["metadata"]["name"]
+
+
+def test_lag_is_read_from_where_another_namespace_finds_it(helm: Any, chart: Path) -> None:
+    """And of consumers that there are."""
+    everything = chart / "ci" / EVERYTHING
+    asked = lag_of(helm.release(everything))
+    address = "nats-headless.smartcity.svc.cluster.example:8222"
+    assert {one["natsServerMonitoringEndpoint"] for one in asked} == {address}
+    interests = (points.INTEREST, districts.INTEREST, circuits.INTEREST, incidents.INTEREST)
+    known = {(one.stream, one.consumer) for one in interests}
+    assert {(one["stream"], one["consumer"]) for one in asked} <= known
+    own = {"monitoringAddress": "monitor.nats:8222"}
+    told = lag_of(helm.release(everything, bus=own))
+    assert {one["natsServerMonitoringEndpoint"] for one in told} == {"monitor.nats:8222"}
+
+
+def lag_of(release: Any) -> list[dict[str, str]]:
+    triggers = release.component("ScaledObject", "monitoring")["spec"]["triggers"]
+    return [trigger["metadata"] for trigger in triggers]
 
 
 def test_one_replica_can_be_drained(helm: Any) -> None:
