@@ -74,6 +74,14 @@ def test_the_routes_are_those_that_the_gateway_listens_for(helm: Path, name: str
     assert {(one["namespace"], one["name"]) for one in parents} == {("edge", "edge")}
 
 
+@pytest.mark.parametrize("regency", ["paser", "ten-regencies"])
+def test_probers_can_tell_their_own_outage(helm: Path, regency: str) -> None:
+    [told] = [
+        one["data"] for one in of_kind(objects(helm, regency), "ConfigMap") if is_of(one, "prober")
+    ]
+    assert told["SMARTCITY_PROBE_ANCHORS"].count(",") >= 1
+
+
 def test_the_edge_ends_no_watch(helm: Path, name: str) -> None:
     """Envoy Gateway ends an answer after 15 s where nothing says otherwise."""
     found = objects(helm, name)
