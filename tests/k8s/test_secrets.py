@@ -1,7 +1,6 @@
 """The Secrets that an installation gets: what they hold, and that those there stay."""
 
 import base64
-import json
 from pathlib import Path
 from typing import Any
 
