@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Make a base backup of the databases now, and wait until it is stored.
+#   k8s/backup.sh ENVIRONMENT
 set -euo pipefail
 # shellcheck source=k8s/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-need kubectl "see kubernetes.io/docs/tasks/tools"
-made="$(kubectl -n smartcity create -o name -f - <<'BACKUP'
+environment "${1:-}" "k8s/backup.sh ENVIRONMENT"
+need_common
+made="$(kubectl -n smartcity create -o name -f - <<BACKUP
 apiVersion: postgresql.cnpg.io/v1
 kind: Backup
 metadata:
   generateName: by-hand-
 spec:
   cluster:
-    name: postgres
+    name: $DATABASE
   method: plugin
   pluginConfiguration:
     name: barman-cloud.cloudnative-pg.io

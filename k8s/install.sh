@@ -7,16 +7,12 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 STEPS=(namespaces secrets certificates edge observe operators database bus keycloak platform)
-ENVIRONMENT="${1:-}"
-[ -f "$K8S/environments/$ENVIRONMENT.env" ] ||
-  fail "usage: k8s/install.sh ENVIRONMENT [STEP...]; an environment is one of: $(cd "$K8S/environments" && echo *.env)"
+# The addresses, the image's registry and tag, where backups go.
+environment "${1:-}" "k8s/install.sh ENVIRONMENT [STEP...]"
 shift
 need_common
 kubectl cluster-info >/dev/null 2>&1 || fail "no cluster answers: kubectl config current-context says which is meant"
 
-# The addresses, the image's registry and tag, where backups go.
-# shellcheck source=/dev/null
-. "$K8S/environments/$ENVIRONMENT.env"
 REGIONS="$K8S/environments/$ENVIRONMENT.toml"
 PORT="$([ "$EDGE_PORT" = 443 ] || printf ':%s' "$EDGE_PORT")"
 
@@ -61,6 +57,7 @@ observe() {
     "$OPENTELEMETRY_COLLECTOR_CHART" --values "$values/collector.yaml"
   install observability logs oci://ghcr.io/open-telemetry/opentelemetry-helm-charts/opentelemetry-collector \
     "$OPENTELEMETRY_COLLECTOR_CHART" --values "$values/logs.yaml"
+  kubectl apply -f "$K8S/edge/monitor.yaml"
 }
 
 operators() {
@@ -81,12 +78,8 @@ operators() {
 }
 
 database() {
-  say "PostgreSQL: $POSTGRES_IMAGE, backups to $BACKUP_DESTINATION"
-  local own
-  mapfile -t own < <(with_environment postgres)
-  install smartcity postgres "$K8S/postgres" "" --set "image=$POSTGRES_IMAGE" \
-    --set "backup.destination=$BACKUP_DESTINATION" --set "backup.endpoint=$BACKUP_ENDPOINT" "${own[@]}"
-  kubectl -n smartcity wait --for=condition=Ready cluster.postgresql.cnpg.io/postgres --timeout=15m
+  say "PostgreSQL: cluster $DATABASE of $POSTGRES_IMAGE, backups to $BACKUP_DESTINATION"
+  database_cluster "$DATABASE"
 }
 
 bus() {
@@ -106,7 +99,8 @@ bus() {
 
 keycloak() {
   say "Keycloak at https://$AUTH_ADDRESS$PORT/realms/smartcity"
-  filled "$K8S/keycloak/keycloak.yaml" "URL=https://$AUTH_ADDRESS$PORT" "HOST=$AUTH_ADDRESS" | kubectl apply -f -
+  filled "$K8S/keycloak/keycloak.yaml" "URL=https://$AUTH_ADDRESS$PORT" "HOST=$AUTH_ADDRESS" \
+    "DATABASE=$DATABASE" | kubectl apply -f -
   kubectl -n keycloak wait --for=condition=Ready keycloak/keycloak --timeout=10m
   # Only creates: a realm that is there stays as it is.
   "$PYTHON" "$K8S/keycloak/realm.py" import "$REGIONS" "https://$ADDRESS$PORT" | kubectl -n keycloak apply -f -
@@ -115,9 +109,14 @@ keycloak() {
 
 platform() {
   say "the platform, as k8s/environments/$ENVIRONMENT.yaml says"
+  local own=()
+  # The issuer is reached through the edge: who certified that is whom services trust.
+  [ "$ISSUER" != platform ] || own=(--set identity.authority.existingSecret=nats-tls)
   install smartcity smartcity "$K8S/../charts/smartcity" "" \
     --values "$K8S/environments/$ENVIRONMENT.yaml" --set "image.registry=$IMAGE_REGISTRY" \
-    --set-string "image.tag=$IMAGE_TAG"
+    --set-string "image.tag=$IMAGE_TAG" --set "database.host=$DATABASE-rw" \
+    --set "database.authority.existingSecret=$DATABASE-ca" \
+    --set "networkPolicy.peers.database.pods.cnpg\\.io/cluster=$DATABASE" "${own[@]}"
   say "https://$ADDRESS$PORT/readyz answers when the edge's address leads there"
 }
 

@@ -41,10 +41,29 @@ with_environment() {
   [ ! -f "$file" ] || printf -- '--values\n%s\n' "$file"
 }
 
-# install NAMESPACE RELEASE CHART VERSION WORD...: install or upgrade one chart, and wait for it.
+# install NAMESPACE RELEASE CHART VERSION WORD...: install or upgrade one chart, and wait for it PATIENCE long.
 install() {
   local namespace="$1" release="$2" chart="$3" version="$4"
   shift 4
   helm upgrade --install "$release" "$chart" ${version:+--version "$version"} \
-    --namespace "$namespace" --create-namespace --wait --timeout 15m "$@" >/dev/null
+    --namespace "$namespace" --create-namespace --wait --timeout "${PATIENCE:-15m}" "$@" >/dev/null
+}
+
+# environment NAME USAGE: read who and where an installation is, or say how the script is used.
+environment() {
+  ENVIRONMENT="$1"
+  [ -f "$K8S/environments/$ENVIRONMENT.env" ] ||
+    fail "usage: $2; an environment is one of: $(cd "$K8S/environments" && echo *.env)"
+  # shellcheck source=/dev/null
+  . "$K8S/environments/$ENVIRONMENT.env"
+}
+
+# database_cluster NAME WORD...: install or upgrade a cluster of the environment's databases; wait until it serves.
+database_cluster() {
+  local name="$1" own PATIENCE=2h # a recovery fetches all of a backup
+  shift
+  mapfile -t own < <(with_environment postgres)
+  install smartcity "$name" "$K8S/postgres" "" --set "name=$name" --set "image=$POSTGRES_IMAGE" \
+    --set "backup.destination=$BACKUP_DESTINATION" --set "backup.endpoint=$BACKUP_ENDPOINT" "${own[@]}" "$@"
+  kubectl -n smartcity wait --for=condition=Ready "cluster.postgresql.cnpg.io/$name" --timeout=15m
 }

@@ -33,7 +33,7 @@ def main() -> int:
     os.environ["PYTHONPATH"] = fixtures
     steps = (
         [str(K8S / "install.sh"), environment],
-        [str(K8S / "load.sh"), "64.01", "data/paser"],
+        [str(K8S / "inventory.sh"), environment, "load", "--region", "64.01", "data/paser"],
         # The journeys' own fixtures start a local platform; here they get the cluster's.
         pytest("--noconftest", *JOURNEYS),
         pytest(str(K8S / "e2e/tests")),

@@ -138,6 +138,14 @@ def test_the_notes_tell_the_next_step(helm: Any) -> None:
     assert "port-forward" not in exposed
 
 
+def test_the_notes_warn_of_a_prober_that_cannot_tell_its_own_outage(helm: Any) -> None:
+    warning = "workloads.prober.env lacks SMARTCITY_PROBE_ANCHORS"
+    assert warning in helm.notes()
+    told = {"prober": {"env": {"SMARTCITY_PROBE_ANCHORS": "9.9.9.9"}}}
+    assert warning not in helm.notes(workloads=told)
+    assert "SMARTCITY_PROBE_ANCHORS" not in helm.notes(workloads={"prober": {"enabled": False}})
+
+
 def test_the_edge_is_certified_for_every_name_that_leads_to_it(helm: Any, chart: Path) -> None:
     release = helm.release(chart / "ci" / EVERYTHING)
     certificate = release.of("Certificate")["city-edge"]

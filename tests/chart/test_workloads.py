@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from monitoring.events import circuits, districts, incidents, points
 
 EVERYTHING = "everything-on-values.yaml"
 WORKLOADS = {
@@ -143,6 +144,25 @@ def test_what_scales_sets_no_number_of_replicas(helm: Any, chart: Path) -> None:
         assert target["name"] == deployment["metadata"]["name"]
 
 
+def test_lag_is_read_from_where_another_namespace_finds_it(helm: Any, chart: Path) -> None:
+    """And of consumers that there are."""
+    everything = chart / "ci" / EVERYTHING
+    asked = lag_of(helm.release(everything))
+    address = "nats-headless.smartcity.svc.cluster.example:8222"
+    assert {one["natsServerMonitoringEndpoint"] for one in asked} == {address}
+    interests = (points.INTEREST, districts.INTEREST, circuits.INTEREST, incidents.INTEREST)
+    known = {(one.stream, one.consumer) for one in interests}
+    assert {(one["stream"], one["consumer"]) for one in asked} <= known
+    own = {"monitoringAddress": "monitor.nats:8222"}
+    told = lag_of(helm.release(everything, bus=own))
+    assert {one["natsServerMonitoringEndpoint"] for one in told} == {"monitor.nats:8222"}
+
+
+def lag_of(release: Any) -> list[dict[str, str]]:
+    triggers = release.component("ScaledObject", "monitoring")["spec"]["triggers"]
+    return [trigger["metadata"] for trigger in triggers]
+
+
 def test_one_replica_can_be_drained(helm: Any) -> None:
     release = helm.release(workloadDefaults={"replicas": 1})
     budgets = release.of("PodDisruptionBudget").values()
@@ -169,6 +189,16 @@ def test_the_migration_runs_before_all_else_as_the_owner(helm: Any) -> None:
         )
         assert f"postgres-{name}-owner" in secrets(job["spec"]["template"]["spec"])
         assert f"postgres-{name}-owner" not in secrets(pod(release, name))
+
+
+def test_a_migration_may_take_as_long_as_its_database_is_given(helm: Any) -> None:
+    long = {"inventory": {"database": {"migrateSeconds": 7200}}}
+    release = helm.release(workloads=long)
+    times = {
+        name: release.component("Job", name)["spec"]["activeDeadlineSeconds"]
+        for name in ("inventory-migrate", "monitoring-migrate", "streams")
+    }
+    assert times == {"inventory-migrate": 7200, "monitoring-migrate": 600, "streams": 600}
 
 
 def test_jobs_policies_are_there_before_the_jobs_and_gone_after(helm: Any) -> None:

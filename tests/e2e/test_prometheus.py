@@ -20,6 +20,8 @@ LISTENERS = ("inventory-metrics", "monitoring-metrics", "prober-metrics", "gatew
 OTHERS = {
     "kubelet_": "of the volumes on Kubernetes",
     "certmanager_": "of cert-manager, which keeps the edge's certificate on Kubernetes",
+    "cnpg_": "of CloudNativePG, which keeps the databases on Kubernetes",
+    "barman_cloud_": "of its plugin for backups",
 }
 """The metrics of others than our processes, by how their names begin."""
 NOT_HERE = {

@@ -191,18 +191,28 @@ async def rights(server: EmbeddedPostgres, service: str) -> str:
 def test_the_realm_grants_every_role_in_the_claim_that_is_read(compose: dict[str, Any]) -> None:
     realm = json.loads((ROOT / "docker/keycloak/realm.json").read_text())
     known = tomllib.loads((ROOT / "libs/common/src/common/auth/roles.toml").read_text())["roles"]
-    named = [role["name"] for role in realm["roles"]["client"]["smartcity"]]
+    named = [group["name"] for group in realm["groups"]]
     grants = {str(grant) for grant in grants_from(named)}
     assert grants == set(named)
     assert {name.partition("/")[2] for name in named} == set(known) - {"agent"}
     identity = compose["x-identity"]
     claim = InventorySettings.model_fields["oidc_groups_claim"].default
-    for client in realm["clients"][1:]:
+    for client in realm["clients"]:
         mappers = {mapper["name"]: mapper["config"] for mapper in client["protocolMappers"]}
         assert mappers["grants"]["claim.name"] == claim
-        audience = mappers["audience"]["included.client.audience"]
+        audience = mappers["audience"]["included.custom.audience"]
         assert audience == identity["SMARTCITY_OIDC_AUDIENCE"]
     assert identity["SMARTCITY_OIDC_ISSUER"].endswith(f"/realms/{realm['realm']}")
+
+
+def test_grants_are_given_as_on_a_cluster() -> None:
+    here, there = (
+        json.loads((ROOT / folder / "keycloak/realm.json").read_text())
+        for folder in ("docker", "k8s")
+    )
+    mappers = [one["protocolMappers"] for realm in (here, there) for one in realm["clients"]]
+    assert len(mappers) == 4
+    assert [one for one in mappers if one != mappers[0]] == []
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def settings_of(
 
     def settings(service: str, **changes: str) -> dict[str, str]:
         told = compose["services"][service]["environment"]
-        return {name: here.get(value, value) for name, value in told.items()} | changes
+        return {name: here.get(value, value) for name, value in (told | changes).items()}
 
     return settings
 
@@ -117,7 +117,7 @@ async def test_the_platform_runs_from_its_images(
     for once in ("inventory-migrate", "monitoring-migrate", "streams"):
         await services.output_of("-m", *words[once], env=settings_of(once))
     load = ("load", "--region", "64.01", "--first", str(services.folder / "data/paser"))
-    await services.output_of("-m", "inventory", *load, env=settings_of("inventory-migrate"))
+    await services.output_of("-m", "inventory", *load, env=as_owner(settings_of))
     ports = [f"127.0.0.1:{port}" for port in free_ports(9)]
     for name, grpc_address, metrics in zip(SERVICES, ports[:2], ports[2:4], strict=True):
         listening = {"SMARTCITY_GRPC_ADDRESS": grpc_address, "SMARTCITY_METRICS_ADDRESS": metrics}
@@ -141,6 +141,16 @@ async def test_the_platform_runs_from_its_images(
     assert [health(address) for address in ports[:2]] == [HealthCheckResponse.SERVING] * 2
     expected = USER if os.geteuid() == 0 else os.geteuid()
     assert {user_of(process.pid) for process in running} == {expected}
+
+
+def as_owner(settings_of: Any) -> dict[str, str]:
+    """Return the environment of the load that docker/README.md tells of."""
+    text = (ROOT / "docker/README.md").read_text()
+    [(variable, value, service)] = re.findall(
+        r"run --rm -e (\w+)=(\S+) \\\n  (\S+) inventory load", text
+    )
+    environment: dict[str, str] = settings_of(service, **{variable: value})
+    return environment
 
 
 async def said(running: list[Any]) -> str:

@@ -6,13 +6,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import inventory.settings
+import monitoring.settings
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "k8s/environments"
 NAMES = ["laptop", "paser", "ten-regencies"]
 Objects = list[dict[str, Any]]
+POOLS: dict[str, type[BaseSettings]] = {
+    "inventory": inventory.settings.InventorySettings,
+    "monitoring": monitoring.settings.MonitoringSettings,
+    "prober": monitoring.settings.ProberSettings,
+}
+FOR_OPERATORS = 20
+"""Connections that stay free: the operator's, replicas, migrations, people (docs/operations.md)."""
 
 
 def addresses(name: str) -> dict[str, str]:
@@ -62,6 +72,31 @@ def test_the_routes_are_those_that_the_gateway_listens_for(helm: Path, name: str
     assert hosts <= listened
     parents = [parent for route in routes for parent in route["spec"]["parentRefs"]]
     assert {(one["namespace"], one["name"]) for one in parents} == {("edge", "edge")}
+
+
+@pytest.mark.parametrize("regency", ["paser", "ten-regencies"])
+def test_probers_can_tell_their_own_outage(helm: Path, regency: str) -> None:
+    [told] = [
+        one["data"] for one in of_kind(objects(helm, regency), "ConfigMap") if is_of(one, "prober")
+    ]
+    assert told["SMARTCITY_PROBE_ANCHORS"].count(",") >= 1
+
+
+def test_the_edge_ends_no_watch(helm: Path, name: str) -> None:
+    """Envoy Gateway ends an answer after 15 s where nothing says otherwise."""
+    found = objects(helm, name)
+    text = re.sub(r"@[A-Z_]+@", "443", (ROOT / "k8s/edge/gateway.yaml").read_text())
+    policies = of_kind(list(yaml.safe_load_all(text)), "BackendTrafficPolicy")
+    endless = {
+        target["name"]
+        for policy in policies
+        if policy["spec"]["timeout"]["http"]["requestTimeout"] == "0s"
+        for target in policy["spec"]["targetRefs"]
+        if (policy["metadata"]["namespace"], target["kind"]) == ("smartcity", "GRPCRoute")
+    }
+    assert {route["metadata"]["name"] for route in of_kind(found, "GRPCRoute")} == endless
+    rules = [rule for route in of_kind(found, "HTTPRoute") for rule in route["spec"]["rules"]]
+    assert [rule["timeouts"]["request"] for rule in rules] == ["0s"]
 
 
 def test_the_issuer_is_the_realm_at_its_public_address(helm: Path, name: str) -> None:
@@ -121,3 +156,38 @@ def test_every_service_with_a_database_has_one_on_the_cluster(helm: Path) -> Non
     assert {database for _, _, database in urls} == set(services)
     roles = {role for service in services for role in (service, f"{service}_owner")}
     assert {role for role, _, _ in urls} == roles
+
+
+def test_all_pools_together_fit_the_database(helm: Path, name: str) -> None:
+    """At the most replicas that there may be, and one more of each while they are replaced."""
+    found = objects(helm, name)
+    pools = sum((most(found, part) + 1) * connections(found, part) for part in POOLS)
+    text = re.sub(r"@[A-Z]+@", "filled", (ROOT / "k8s/keycloak/keycloak.yaml").read_text())
+    keycloak = next(yaml.safe_load_all(text))["spec"]
+    pools += keycloak["instances"] * keycloak["db"]["poolMaxSize"]
+    assert pools + FOR_OPERATORS <= max_connections(name)
+
+
+def most(found: Objects, part: str) -> int:
+    [deployment] = [one for one in of_kind(found, "Deployment") if is_of(one, part)]
+    scaled = [one for one in of_kind(found, "HorizontalPodAutoscaler") if is_of(one, part)]
+    return int(scaled[0]["spec"]["maxReplicas"] if scaled else deployment["spec"]["replicas"])
+
+
+def connections(found: Objects, part: str) -> int:
+    [told] = [one["data"] for one in of_kind(found, "ConfigMap") if is_of(one, part)]
+    default = POOLS[part].model_fields["database_connections"].default
+    return int(told.get("SMARTCITY_DATABASE_CONNECTIONS", default))
+
+
+def is_of(one: dict[str, Any], part: str) -> bool:
+    return bool(one["metadata"]["name"] == f"smartcity-{part}")
+
+
+def max_connections(name: str) -> int:
+    files = [ROOT / "k8s/postgres/values.yaml", FOLDER / f"{name}.postgres.yaml"]
+    given: dict[str, str] = {}
+    for file in files:
+        if file.exists():
+            given |= yaml.safe_load(file.read_text()).get("parameters", {})
+    return int(given["max_connections"])

@@ -1,5 +1,6 @@
 """The manifests of `k8s/`: core objects by Kubernetes' own schemas, the rest by what must fit."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
@@ -22,6 +24,7 @@ FILLED = {
     "HOST": "auth.example.go.id",
     "URL": "https://auth.example.go.id",
     "PORT": "443",
+    "DATABASE": "postgres",
     "ISSUER": "platform",
     "SERVICE_TYPE": "LoadBalancer",
     "KIND_NODE": "kindest/node:v1",
@@ -96,6 +99,18 @@ def test_the_pods_of_the_bus_pass_the_namespace_they_are_in() -> None:
         assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     pod = values["podTemplate"]["merge"]["spec"]["securityContext"]
     assert (pod["runAsNonRoot"], pod["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
+
+
+def test_the_alert_of_certificates_has_its_metric_with_the_certificates_own_labels() -> None:
+    rules = (ROOT / "charts/smartcity/rules/alerts.yaml").read_text()
+    assert "min by (namespace, name) (certmanager_certificate_expiration" in rules
+    [monitor] = [one for _, one in manifests() if one["kind"] == "PodMonitor"]
+    definition = json.loads((ROOT / "tests/chart/crds/PodMonitor.json").read_text())
+    Draft202012Validator(definition["schema"]).validate(monitor)
+    assert monitor["metadata"]["namespace"] == "cert-manager"
+    [endpoint] = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["honorLabels"] is True
+    assert '-f "$K8S/edge/monitor.yaml"' in (K8S / "install.sh").read_text()
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(K8S)))

@@ -16,7 +16,7 @@ metadata:
     helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 spec:
   backoffLimit: 3
-  activeDeadlineSeconds: 600
+  activeDeadlineSeconds: {{ with .database }}{{ .migrateSeconds }}{{ else }}600{{ end }}
   template:
     metadata:
       labels: {{- include "smartcity.workload.labels" . | nindent 8 }}

@@ -82,6 +82,8 @@ spec:
 {{- end }}
 
 {{- define "smartcity.lag" -}}
+{{- $root := .root }}
+{{- $own := printf "nats-headless.%s.svc.%s:8222" $root.Release.Namespace $root.Values.clusterDomain }}
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
@@ -95,8 +97,8 @@ spec:
     {{- range .block.lag.consumers }}
     - type: nats-jetstream
       metadata:
-        natsServerMonitoringEndpoint: {{ $.root.Values.bus.monitoringAddress | quote }}
-        account: {{ $.root.Values.bus.account | quote }}
+        natsServerMonitoringEndpoint: {{ default $own $root.Values.bus.monitoringAddress | quote }}
+        account: {{ $root.Values.bus.account | quote }}
         stream: {{ .stream }}
         consumer: {{ .consumer }}
         lagThreshold: {{ .each | quote }}

@@ -138,7 +138,7 @@ async def test_a_backup_brings_back_what_was_there_at_a_moment(
     api: httpx.AsyncClient, restored: str
 ) -> None:
     before = (await api.post(POINTS, json=OFFICE)).raise_for_status().json()["name"]
-    await ran(K8S / "backup.sh")
+    await ran(K8S / "backup.sh", ENVIRONMENT)
     await asyncio.sleep(2)  # the moment lies between the two commits
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     await asyncio.sleep(2)

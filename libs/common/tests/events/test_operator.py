@@ -5,13 +5,16 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from common.events.event import Event
 from devstack.waiting import until
+from nats.js.errors import NotFoundError
 
 NAME = "regions/64.01/points/P-0"
+AGAIN = "read again by counting; each skips what it has"
 
 
 async def tool(town: Any, *words: str, **settings: str) -> tuple[int, str]:
@@ -99,6 +102,37 @@ async def test_a_span_of_time_is_sent_again_and_has_no_second_effect(town: Any) 
 
     assert await until(taken, within_s=20)
     assert await town.effects() == town.effects_of(3, 3)
+
+
+async def test_a_consumer_that_is_rewound_reads_all_again_and_has_no_second_effect(
+    town: Any,
+) -> None:
+    await town.work("relay")
+    await town.work("consume")
+    await town.write(town.events_about(3, 3))
+    assert await town.comes_to(town.effects_of(3, 3))
+    before = await made(town)
+    words = ("rewind", "--stream", "INVENTORY", "--consumer", "count*")
+    code, said = await tool(town, *words, "--dry-run")
+    assert (code, said.strip()) == (0, f"9 messages of INVENTORY would be {AGAIN}")
+    assert await made(town) == before
+    code, said = await tool(town, *words)
+    assert (code, said.strip()) == (0, f"9 messages of INVENTORY are {AGAIN}")
+
+    async def read_again() -> bool:
+        with suppress(NotFoundError):
+            info = await town.bus.jetstream.consumer_info("INVENTORY", "counting")
+            return info.created != before and (info.num_pending, info.num_ack_pending) == (0, 0)
+        return False
+
+    assert await until(read_again, within_s=30)
+    assert await town.effects() == town.effects_of(3, 3)
+    code, said = await tool(town, "rewind", "--stream", "INVENTORY", "--consumer", "none")
+    assert (code, said.strip()) == (1, "there is no consumer 'none'; `lag` lists all")
+
+
+async def made(town: Any) -> Any:
+    return (await town.bus.jetstream.consumer_info("INVENTORY", "counting")).created
 
 
 async def test_an_empty_bus_is_no_error(town: Any) -> None:

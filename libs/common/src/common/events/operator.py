@@ -1,6 +1,7 @@
 """The operator's tool: what flows, what waits, what died, and how to send it again.
 
-`python -m common.events tail|lag|dead|replay|apply`; `make events` runs it against the local stack.
+`python -m common.events tail|lag|dead|replay|rewind|apply`; `make events` runs it against the
+local stack.
 """
 
 import argparse
@@ -63,7 +64,7 @@ async def run(words: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="events", description=__doc__.split("\n")[0])
-    commands = parser.add_subparsers(required=True, metavar="tail|lag|dead|replay|apply")
+    commands = parser.add_subparsers(required=True, metavar="tail|lag|dead|replay|rewind|apply")
     tail = commands.add_parser("tail", help="show events as they come")
     tail.add_argument("--region", default="", help="only this region, as 64.01")
     tail.add_argument("--type", default="*", help="only types like this: *.point.*")
@@ -83,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--stream", default="INVENTORY")
     again.add_argument("--dry-run", action="store_true", help="only count")
     again.set_defaults(run=_replay)
+    rewind = commands.add_parser("rewind", help="let consumers read their whole stream again")
+    rewind.add_argument("--consumer", required=True, help="such as monitoring-writer-*")
+    rewind.add_argument("--stream", required=True, help="such as TELEMETRY")
+    rewind.add_argument("--dry-run", action="store_true", help="only say which")
+    rewind.set_defaults(run=_rewind)
     apply = commands.add_parser("apply", help="create or change the streams as streams.toml says")
     apply.set_defaults(run=_apply)
     return parser
@@ -220,6 +226,23 @@ async def _replay(bus: Bus, _: OperatorSettings, options: argparse.Namespace) ->
 async def _send(bus: Bus, consumer: str, message: Msg) -> None:
     headers = dict(message.headers or {})
     await dead.send_again(bus, consumer, message.subject, headers, message.data)
+
+
+async def _rewind(bus: Bus, _: OperatorSettings, options: argparse.Namespace) -> int:
+    """Delete the consumers: each subscription makes its own anew, from the stream's beginning."""
+    every = [str(info.name) for info in await bus.jetstream.consumers_info(options.stream)]
+    names = sorted(name for name in every if fnmatchcase(name, options.consumer))
+    if not names:
+        sys.stderr.write(f"there is no consumer {options.consumer!r}; `lag` lists all\n")
+        return 1
+    if not options.dry_run:
+        for name in names:
+            await bus.jetstream.delete_consumer(options.stream, name)
+    held = (await bus.jetstream.stream_info(options.stream)).state.messages
+    verb = "would be" if options.dry_run else "are"
+    again = f"{held} messages of {options.stream} {verb} read again by {', '.join(names)}"
+    Console().print(f"{again}; each skips what it has")
+    return 0
 
 
 async def _apply(bus: Bus, _: OperatorSettings, __: argparse.Namespace) -> int:
