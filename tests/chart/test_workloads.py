@@ -133,6 +133,8 @@ def test_services_are_headless_and_the_edge_has_an_address(helm: Any) -> None:
         "city-smartcity-monitoring": "None",
         "city-smartcity-gateway": "own",
     }
+    unready = {n for n, one in services.items() if one["spec"].get("publishNotReadyAddresses")}
+    assert unready == {"city-smartcity-inventory", "city-smartcity-monitoring"}
 
 
 def test_what_scales_sets_no_number_of_replicas(helm: Any, chart: Path) -> None:

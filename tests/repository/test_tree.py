@@ -88,6 +88,11 @@ def test_a_decision_is_recorded_with_its_parts_and_its_check(record: Path) -> No
     assert headings == ["Context", "Decision", "Consequences", "Alternatives", "Check"]
 
 
+def test_no_two_decisions_have_one_number() -> None:
+    numbers = [path.name[:4] for path in (ROOT / "docs/adr").glob("*.md")]
+    assert sorted(numbers) == sorted(set(numbers))
+
+
 def test_help_lists_every_target() -> None:
     targets = re.findall(r"^\.PHONY: (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     shown = subprocess.run([MAKE, "help"], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -41,6 +41,9 @@ spec:
     - {name: grpc, port: 8080, targetPort: http, appProtocol: kubernetes.io/h2c}
   {{- else }}
   clusterIP: None
+  # The edge asks each pod's health itself. While the database is away no pod is ready, and monitoring
+  # still accepts measurements: it must be found.
+  publishNotReadyAddresses: true
   ports:
     - {name: grpc, port: {{ include "smartcity.port.grpc" . }}, targetPort: grpc, appProtocol: kubernetes.io/h2c}
   {{- end }}
