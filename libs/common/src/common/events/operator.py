@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--dry-run", action="store_true", help="only count")
     again.set_defaults(run=_replay)
     rewind = commands.add_parser("rewind", help="let consumers read their whole stream again")
-    rewind.add_argument("--consumer", required=True, help="such as monitoring-writer-*")
+    rewind.add_argument("--consumer", required=True, help="such as monitoring-columns-*")
     rewind.add_argument("--stream", required=True, help="such as TELEMETRY")
     rewind.add_argument("--dry-run", action="store_true", help="only say which")
     rewind.set_defaults(run=_rewind)
