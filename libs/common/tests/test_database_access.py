@@ -251,3 +251,37 @@ async def test_a_database_is_reached_over_tls_and_must_be_the_one_that_was_named
     with pytest.raises(MigrationFailed) as failed:
         await asyncio.to_thread(migrate, encrypted.url("postgres", other), migrations, password)
     assert "certificate" in str(failed.value)
+
+
+HELD = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+WIDEN_PARKS = """-- migrate:up
+SET LOCAL lock_timeout = '100ms';
+ALTER TABLE parks ADD COLUMN area integer;
+-- migrate:down
+"""
+
+
+async def test_a_migration_that_somebody_is_in_the_way_of_is_tried_again(
+    postgres_server: EmbeddedPostgres, migrations: Path
+) -> None:
+    async with postgres_server.connect() as connection:
+        await connection.execute("CREATE DATABASE crowded")
+    url = postgres_server.dbmate_url("crowded", "postgres")
+    await asyncio.to_thread(migrate, url, migrations)
+    (migrations / "0002_widen_parks.sql").write_text(WIDEN_PARKS)
+    async with postgres_server.connect("crowded") as reader, postgres_server.connect() as watcher:
+
+        async def waits() -> bool:
+            return bool(await watcher.fetchval(HELD))
+
+        async def has_given_up() -> bool:
+            return not await waits()
+
+        transaction = reader.transaction()
+        await transaction.start()
+        await reader.fetch("SELECT * FROM parks")
+        migrating = asyncio.create_task(asyncio.to_thread(migrate, url, migrations))
+        assert await until(waits, 20)
+        assert await until(has_given_up, 20)
+        await transaction.commit()
+        assert "0002_widen_parks.sql" in await migrating

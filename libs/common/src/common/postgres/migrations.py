@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -10,6 +11,10 @@ from common.setting_kinds import read_secret
 
 CHASSIS = Path(__file__).with_name("migrations")
 SERVICE_TABLE = "schema_migrations"
+IN_THE_WAY = ("(40P01)", "(55P03)")
+"""A deadlock with whoever serves meanwhile, or a lock not had in time: undone as a whole."""
+TRIES = 10
+AGAIN_S = 1.0
 
 
 class MigrationFailed(Exception):
@@ -45,15 +50,28 @@ def migrate_command(url: str, folder: Path, password_file: Path | None = None) -
 
 def _applied(url: str, folder: Path, table: str) -> str:
     dbmate = str(Path(sys.executable).parent / "dbmate")
-    place = ["--migrations-dir", str(folder), "--migrations-table", table, "--no-dump-schema"]
+    words = [
+        dbmate,
+        "--migrations-dir",
+        str(folder),
+        "--migrations-table",
+        table,
+        "--no-dump-schema",
+    ]
+    words.append("migrate")
     # The URL may hold the password, and everybody may read the words of a command.
     environment = os.environ | {"DATABASE_URL": url}
-    done = subprocess.run(
-        [dbmate, *place, "migrate"], env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise MigrationFailed(_without_password(url, (done.stderr or done.stdout).strip()))
-    return done.stdout.strip()
+    report = ""
+    for tries in range(1, TRIES + 1):
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        report += done.stdout
+        if done.returncode == 0:
+            return report.strip()
+        said = done.stderr or done.stdout
+        if tries == TRIES or not any(code in said for code in IN_THE_WAY):
+            break
+        time.sleep(AGAIN_S)
+    raise MigrationFailed(_without_password(url, said.strip()))
 
 
 def _with_password(url: str, password: str) -> str:
