@@ -15,6 +15,7 @@ from common.caller import CALLER, SYSTEM
 from common.rpc.health import Health, answering
 from common.telemetry.logs import logger
 
+AGAIN_S = 5.0
 Background = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -60,11 +61,16 @@ async def first_end(stopping: asyncio.Event, running: Sequence[asyncio.Task[None
 async def cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
     """Cancel the tasks and wait for their ends.
 
+    Again and again, for nats-py takes a cancellation at times for an error of its own.
+
     Raises:
         Exception: The error of the first one that ended with one.
     """
-    for task in tasks:
-        task.cancel()
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=AGAIN_S)
     for task in tasks:
         with suppress(asyncio.CancelledError):
             await task

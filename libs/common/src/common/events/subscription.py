@@ -55,6 +55,8 @@ class Subscription:
                     async for messages in batches:
                         yield messages
             except REBUILT_AFTER as error:
+                if _is_cancelled():  # which nats-py tells as a closed connection
+                    raise asyncio.CancelledError from error
                 logger().warning(
                     "subscription rebuilt", consumer=self.durable, error=f"{error!r} {error}"
                 )
@@ -80,8 +82,9 @@ class Subscription:
                     while True:
                         yield self._counted(await pull.fetch(self.batch, timeout=DRAIN_S))
         finally:
-            with suppress(nats.errors.Error, OSError):
-                await pull.unsubscribe()
+            with suppress(nats.errors.Error, OSError, TimeoutError):
+                async with asyncio.timeout(DRAIN_S + 1):  # a server that is gone takes no word
+                    await pull.unsubscribe()
         raise SubscriptionSilent(f"{self.durable} has unseen events and gets none")
 
     def _counted(self, messages: list[Msg]) -> list[Msg]:
@@ -107,3 +110,8 @@ class Subscription:
             max_ack_pending=MAX_UNACKED,
             max_deliver=-1,
         )
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
