@@ -86,8 +86,8 @@ clean: $(INSTALLED) ## Delete the platform's state: databases, streams, keys, lo
 	@$(STACK) clean
 
 .PHONY: test
-test: lint $(WHEELS) ## Run everything that CI runs: lint, then every test (ARGS="-k import" to choose, WORKERS=2)
-	@$(BIN)/python -m pytest -q -n $(or $(WORKERS),2) --dist loadfile $(ARGS)
+test: lint $(WHEELS) ## Run everything that CI runs: lint, then every test (ARGS="-k import" to choose, WORKERS=3)
+	@$(BIN)/python -m pytest -q -n $(or $(WORKERS),3) --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types and the direction of imports
