@@ -126,7 +126,8 @@ async def _write(needs: Dependencies, partition: int, form: Form) -> None:
     async with aclosing(subscription.batches()) as batches:
         async for messages in batches:
             await work.do(messages)
-            await pace.keep(work.taken)
+            if (messages[-1].metadata.num_pending or 0) < BATCH:  # else a whole batch waits
+                await pace.keep(work.taken)
 
 
 @dataclass(slots=True)
