@@ -5,12 +5,13 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
 import pytest
+from common.postgres import database as postgres
 from common.postgres.database import DatabaseAway
 from common.rpc.refusals import refusal_of
 from devstack.postgres import EmbeddedPostgres
@@ -331,6 +332,18 @@ async def test_a_point_that_was_deleted_is_unknown_also_while_the_database_is_aw
         assert (await monitoring.report([measured(0, 1)])).accepted_count == 1
         with pytest.raises(grpc.aio.AioRpcError):
             await monitoring.report([measured(1, 2)])
+
+
+async def test_measurements_are_accepted_while_every_connection_is_stuck(
+    monitoring: Monitoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "PATIENCE_S", 0.2)
+    await monitoring.report([measured(0, 0)])
+    async with AsyncExitStack() as stuck:
+        with pytest.raises(postgres.DatabaseCrowded):
+            while True:
+                await stuck.enter_async_context(monitoring.database.read())
+        assert (await monitoring.report([measured(0, 1)])).accepted_count == 1
 
 
 async def acknowledged(monitoring: Monitoring, batch: list[Measurement]) -> None:

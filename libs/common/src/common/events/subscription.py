@@ -23,6 +23,7 @@ from common.telemetry.metrics import CONSUMER_PENDING, CONSUMER_REBUILT
 
 PULL_S = 2.0
 DRAIN_S = 0.01
+UNSUBSCRIBE_S = 1.0
 SILENT_PULLS = 2
 ACK_WITHIN_S = 30.0
 MAX_UNACKED = 50_000
@@ -83,7 +84,7 @@ class Subscription:
                         yield self._counted(await pull.fetch(self.batch, timeout=DRAIN_S))
         finally:
             with suppress(nats.errors.Error, OSError, TimeoutError):
-                async with asyncio.timeout(DRAIN_S + 1):  # a server that is gone takes no word
+                async with asyncio.timeout(UNSUBSCRIBE_S):  # a server that is gone takes no word
                     await pull.unsubscribe()
         raise SubscriptionSilent(f"{self.durable} has unseen events and gets none")
 

@@ -1,4 +1,4 @@
-"""Which points there are: the database's word, and while it is away what it said last.
+"""Which points there are: the database's word, and while it is away or stuck what it said last.
 
 So measurements are accepted for as long as the stream has room, whatever becomes of the database.
 A point that was deleted meanwhile is found out when the database is back.
@@ -8,12 +8,12 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from common.postgres.database import Database, DatabaseAway
+from common.postgres.database import Database, DatabaseAway, DatabaseCrowded
 
 from monitoring.storage import points
 
 AGAIN_S = 1.0
-"""How long nobody asks a database again that was away: each who does may wait for seconds."""
+"""How long nobody asks a database again that did not answer: who does may wait for seconds."""
 ALL_EVERY_S = 600.0
 """How often all points of a region are read, of which a report names only some."""
 
@@ -41,7 +41,7 @@ class KnownPoints:
             return self._from_memory(region, asked)
         try:
             return await self._read(database, region, asked)
-        except DatabaseAway:
+        except (DatabaseAway, DatabaseCrowded):
             self._again_s = time.monotonic() + AGAIN_S
             return self._from_memory(region, asked)
 

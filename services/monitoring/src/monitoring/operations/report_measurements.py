@@ -93,6 +93,7 @@ async def report_measurements(
     Raises:
         FieldsInvalid: The request as a whole is none.
         BusAway: The bus did not take them; sent again, none is doubled.
+        DatabaseAway: And not all points were known before it went.
     """
     judged = await _judge(needs, request, reporter)
     taken = judged.taken()
