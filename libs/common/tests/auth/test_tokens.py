@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from common.auth.grants import Grant
-from common.auth.keys import IssuerAway, IssuerKeys
+from common.auth.keys import FIRST_AGAIN_S, IssuerAway, IssuerKeys
 from common.auth.tokens import Unauthenticated, Verifier
 from joserfc.jwk import RSAKey
 
@@ -130,6 +130,32 @@ async def test_a_new_key_is_fetched_and_unknown_ones_cause_no_stampede(
     verifier.keys._tried -= 60  # noqa: SLF001 - a minute later
     await verifier.principal("Bearer " + issuer.token(key=fresh))
     assert issuer.fetches == 2
+
+
+async def test_a_caller_who_gives_up_leaves_the_fetch_to_the_others(
+    issuer: Any, verifier: Verifier
+) -> None:
+    hurried = asyncio.create_task(verifier.principal("Bearer " + issuer.token()))
+    while verifier.keys._tried < 0:  # noqa: SLF001 - the fetch has begun
+        await asyncio.sleep(0)
+    hurried.cancel()
+    assert (await verifier.principal("Bearer " + issuer.token())).subject == "budi"
+    assert hurried.cancelled()
+    assert issuer.fetches == 1
+
+
+async def test_an_issuer_that_had_no_key_yet_is_asked_again_soon(
+    issuer: Any, verifier: Verifier
+) -> None:
+    published = list(issuer.published)
+    issuer.published.clear()
+    for _ in range(2):
+        with pytest.raises(IssuerAway):
+            await verifier.principal("Bearer " + issuer.token())
+    assert issuer.fetches == 1
+    issuer.published.extend(published)
+    verifier.keys._tried -= FIRST_AGAIN_S  # noqa: SLF001 - that much later
+    assert (await verifier.principal("Bearer " + issuer.token())).subject == "budi"
 
 
 async def test_a_token_is_verified_once_and_forgotten_when_it_ends(issuer: Any) -> None:

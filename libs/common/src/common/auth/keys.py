@@ -18,7 +18,9 @@ FRESH_S = 600.0
 """After this a known set is fetched again, beside the calls."""
 AGAIN_S = 10.0
 """How long nobody can make us fetch again, whatever key ids they name."""
-FETCH_S = 5.0
+FIRST_AGAIN_S = 1.0
+"""The same while no key is known, and so nobody can be told from anybody."""
+FETCH_S = 10.0
 DISCOVERY = "/.well-known/openid-configuration"
 MOST_KEYS = 100
 
@@ -41,8 +43,7 @@ class IssuerKeys:
     _known: dict[str, Any] = field(default_factory=dict)
     _fetched: float = -1e9
     _tried: float = -1e9
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _refreshing: "asyncio.Task[None] | None" = None
+    _fetching: "asyncio.Task[None] | None" = None
 
     async def key(self, key_id: str) -> Any | None:
         """Return the public key with this id, None when the issuer has none.
@@ -50,33 +51,37 @@ class IssuerKeys:
         Raises:
             IssuerAway: No key is known at all.
         """
-        now = time.monotonic()
-        may_try = now - self._tried > AGAIN_S
-        if key_id not in self._known and (may_try or self._lock.locked()):
-            await self._fetch()
-        elif may_try and now - self._fetched > FRESH_S:
-            self._tried = now
-            self._refreshing = asyncio.create_task(self._fetch(at_once=True))
+        if key_id not in self._known or time.monotonic() - self._fetched > FRESH_S:
+            fetching = self._begin()
+            if fetching and key_id not in self._known:
+                await asyncio.shield(fetching)  # a caller who gives up takes it from nobody else
         if not self._known:
             raise IssuerAway(f"the keys of {self.issuer} cannot be fetched; repeat the call")
         return self._known.get(key_id)
 
-    async def _fetch(self, *, at_once: bool = False) -> None:
-        """Fetch the set, once for all that wait; a failure keeps what is known."""
-        async with self._lock:
-            if not at_once and time.monotonic() - self._tried < AGAIN_S:
-                return
-            self._tried = time.monotonic()
-            try:
+    def _begin(self) -> "asyncio.Task[None] | None":
+        """Return the fetch that is under way, begun now if it is time, else None."""
+        if self._fetching is None or self._fetching.done():
+            now = time.monotonic()
+            if now - self._tried < (AGAIN_S if self._known else FIRST_AGAIN_S):
+                return None
+            self._tried = now
+            self._fetching = asyncio.create_task(self._fetch())
+        return self._fetching
+
+    async def _fetch(self) -> None:
+        """Fetch the set; a failure keeps what is known."""
+        try:
+            async with asyncio.timeout(FETCH_S):
                 self._known = await _keys(self.issuer, self.ca_file)
-                self._fetched = time.monotonic()
-            except (httpx.HTTPError, OSError, JoseError, ValueError, KeyError, TypeError) as error:
-                logger().warning("keys not fetched", issuer=self.issuer, error=repr(error))
+            self._fetched = time.monotonic()
+        except (httpx.HTTPError, OSError, JoseError, ValueError, KeyError, TypeError) as error:
+            logger().warning("keys not fetched", issuer=self.issuer, error=repr(error))
 
 
 async def _keys(issuer: str, ca_file: Path | None) -> dict[str, Any]:
     trusted = ssl.create_default_context(cafile=ca_file)  # read anew, for it may be renewed
-    async with httpx.AsyncClient(timeout=FETCH_S, follow_redirects=False, verify=trusted) as client:
+    async with httpx.AsyncClient(follow_redirects=False, verify=trusted) as client:
         described = await client.get(issuer.rstrip("/") + DISCOVERY)
         described.raise_for_status()
         if described.json()["issuer"] != issuer:
