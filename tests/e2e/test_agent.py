@@ -43,7 +43,7 @@ class Site:
     async def command(self, *words: str) -> tuple[int, str]:
         """Run a command of the agent to its end."""
         process = await Outside.start("-m", "siteagent", "--state", str(self.folder), *words)
-        return await process.end(within_s=60), "".join(process.lines)
+        return await process.end(within_s=60), process.text
 
     async def enrol(self, code: str = "") -> tuple[int, str]:
         words = ("--url", self.stack.url, "--agent", self.agent, "--code", code or self.code)

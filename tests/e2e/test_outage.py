@@ -26,7 +26,7 @@ async def test_an_outage_on_purpose_is_seen_as_down_and_its_end_as_up(
 
 async def outage(outside: Outsiders, stack: Stack, *words: str) -> None:
     run = await outside("-m", "devstack", "outage", *words, state_folder=stack.state.path)
-    assert await run.end() == 0, run.lines
+    assert await run.end() == 0, run.text
 
 
 async def one_that_is_up(client: httpx.AsyncClient) -> str:

@@ -213,7 +213,7 @@ async def test_a_kill_in_the_middle_of_a_backup_leaves_none(
     assert [path.name for path in folder.iterdir()] == ["backup.unfinished"]
     assert await killed.nothing_is_left()
     again = await outside(*words, state_folder=platform.path)
-    assert await again.end() == 0, again.lines
+    assert await again.end(within_s=120) == 0, again.text
     assert "starting over" in again.lines[0]
     assert sorted(path.name for path in folder.iterdir()) == ["backup", "backup.keys.json"]
     show(folder / "backup")
@@ -229,6 +229,6 @@ async def test_a_kill_in_the_middle_of_a_restore_leaves_no_state(
     await killed.end(signal.SIGKILL)
     assert not target.path.exists()
     again = await outside(*words, state_folder=target.path)
-    assert await again.end(within_s=60) == 0, again.lines
+    assert await again.end(within_s=120) == 0, again.text
     assert any("starting over" in line for line in again.lines)
     assert await read_all(target) == MESSAGES

@@ -108,7 +108,7 @@ def start(
 
     async def begin() -> Outside:
         network = await outside("-m", "devstack.network")
-        assert await until(reflects(OWN, port), within_s=30), network.lines
+        assert await until(reflects(OWN, port), within_s=30), network.text
         return network
 
     return begin

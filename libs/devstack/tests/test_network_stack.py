@@ -70,7 +70,7 @@ async def answers(stack: Stack, address: str) -> bool:
 async def command(outside: Outsiders, stack: Stack, *words: str) -> tuple[int, str]:
     """Run `make outage` for the stack; return its exit code and its text."""
     run = await outside("-m", "devstack", "outage", *words, state_folder=stack.state.path)
-    return await run.end(), "".join(run.lines)
+    return await run.end(), run.text
 
 
 @pytest.mark.timeout(TWO_STARTS_S)
@@ -209,7 +209,7 @@ async def test_a_stack_without_the_network_says_so(
 async def test_without_a_stack_there_is_nothing_to_break(folder: Path, outside: Outsiders) -> None:
     run = await outside("-m", "devstack", "outage", "--point", "x", state_folder=folder)
     assert await run.end() == 1
-    assert "make run" in "".join(run.lines)
+    assert "make run" in run.text
 
 
 @pytest.mark.parametrize("death", [signal.SIGTERM, signal.SIGKILL])

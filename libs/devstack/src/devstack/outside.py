@@ -36,13 +36,18 @@ class Outside:
             await create_subprocess_exec(*command, env=env, stdout=PIPE, stderr=subprocess.STDOUT)
         )
 
+    @property
+    def text(self) -> str:
+        """All that was read so far."""
+        return "".join(self.lines)
+
     async def line(self, beginning: str, within_s: float = 60) -> str:
         """Read on to the line that begins so, and return it."""
         async with asyncio.timeout(within_s):
             while text := await self._next():
                 if text.startswith(beginning):
                     return text.rstrip()
-        raise EOFError("".join(self.lines))
+        raise EOFError(self.text)
 
     def see_below(self) -> list[str]:
         """Remember all processes below; return their names."""

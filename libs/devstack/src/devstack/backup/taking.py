@@ -107,7 +107,8 @@ async def started(state: StateFolder, lock: int) -> AsyncIterator[Servers]:
     """Start the two servers of a state folder, without any service."""
     keep = (lock,)
     postgres = EmbeddedPostgres(state.postgres, PostgresOptions(keep=keep))
-    bus = EmbeddedNats(state.nats, (free_ports(2)[0], free_ports(2)[1]), keep=keep)
+    port, monitor_port = free_ports(2)
+    bus = EmbeddedNats(state.nats, (port, monitor_port), keep=keep)
     await postgres.start()
     try:
         await bus.start()

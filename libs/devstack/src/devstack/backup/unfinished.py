@@ -11,10 +11,10 @@ from pathlib import Path
 from devstack.backup.archive import flush
 from devstack.errors import BackupRefused
 from devstack.output import say
+from devstack.state import LEFTOVERS_END_WITHIN_S
 from devstack.waiting import until
 
 SUFFIX = ".unfinished"
-LEFTOVERS_END_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
