@@ -143,6 +143,22 @@ async def test_no_tcp_port_is_open(postgres: EmbeddedPostgres) -> None:
     assert mode & 0o077 == 0
 
 
+async def test_a_folder_for_the_socket_that_a_killed_start_left_is_taken(folder: Path) -> None:
+    server = EmbeddedPostgres(folder / "postgres", FAST)
+    server.socket_folder.mkdir(mode=0o755)  # under root it is the server's user's a moment later
+    await server.start()
+    assert server.socket_folder.stat().st_mode & 0o077 == 0
+    await server.stop()
+
+
+async def test_a_folder_for_the_socket_that_leads_elsewhere_is_refused(folder: Path) -> None:
+    server = EmbeddedPostgres(folder / "postgres", FAST)
+    server.socket_folder.symlink_to(folder, target_is_directory=True)
+    with pytest.raises(StackError, match="somebody else"):
+        await server.start()
+    server.socket_folder.unlink()
+
+
 async def test_a_folder_with_something_else_is_refused(folder: Path) -> None:
     (folder / "postgres").mkdir()
     (folder / "postgres" / "letter.txt").write_text("dear")

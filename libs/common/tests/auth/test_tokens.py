@@ -136,8 +136,8 @@ async def test_a_caller_who_gives_up_leaves_the_fetch_to_the_others(
     issuer: Any, verifier: Verifier
 ) -> None:
     hurried = asyncio.create_task(verifier.principal("Bearer " + issuer.token()))
-    while verifier.keys._tried < 0:  # noqa: SLF001 - the fetch has begun
-        await asyncio.sleep(0)
+    for _ in range(2):
+        await asyncio.sleep(0)  # it goes as far as to wait for the issuer
     hurried.cancel()
     assert (await verifier.principal("Bearer " + issuer.token())).subject == "budi"
     assert hurried.cancelled()

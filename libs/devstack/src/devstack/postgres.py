@@ -227,13 +227,10 @@ def _socket_folder(data_folder: Path) -> Path:
 
 
 def _make_private(folder: Path, user: ServerUser) -> None:
-    try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
-        if not user.owns(folder):
-            raise StackError(f"{folder} belongs to somebody else: remove it") from None
-    else:
-        user.own(folder)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not user.may_own(folder):
+        raise StackError(f"{folder} belongs to somebody else: remove it")
+    user.own(folder)  # also what was made by a start that was killed before this
 
 
 def plain_environment() -> dict[str, str]:

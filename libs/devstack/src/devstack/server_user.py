@@ -26,10 +26,10 @@ class ServerUser:
             os.chown(folder, self.uid, self.gid)
         folder.chmod(0o700)
 
-    def owns(self, folder: Path) -> bool:
-        """Tell whether `folder` is the user's own and not a link to elsewhere."""
-        expected = os.geteuid() if self.uid is None else self.uid
-        return folder.lstat().st_uid == expected and folder.is_dir() and not folder.is_symlink()
+    def may_own(self, folder: Path) -> bool:
+        """Tell whether `folder` is the user's or ours, and not a link to elsewhere."""
+        owner = folder.lstat().st_uid
+        return owner in (os.geteuid(), self.uid) and folder.is_dir() and not folder.is_symlink()
 
 
 def server_user(data_folder: Path) -> ServerUser:
