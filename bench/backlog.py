@@ -1,45 +1,29 @@
 """A day without link: what 300 agents kept is absorbed at once, while live measurements go on.
 
-The agents are real (`siteagent`: buffer, signatures, JSON over the gateway), all in the process of
-this benchmark, and all find the link again at the same moment.
+The agents are real (`siteagent`: buffer, signatures, JSON over the gateway), and all find the link
+again at the same moment. Those with a backlog are one process and the live ones another, as no
+agent of a real site waits for the processor of another site.
 """
 
 import asyncio
+import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from devstack.stack import Stack
 from devstack.waiting import until
-from siteagent.buffer import INSERT, Buffer, Limits
-from siteagent.clock import Clock
-from siteagent.keys import Identity
+from site_agents import KEPT, agents, body_of, enrol
 from siteagent.sender import Sender
-from siteagent.server import Server
-from siteagent.store import Store, put
-from smartcity.monitoring.v1.measurement_pb2 import Measurement
 from table import Table
 
 AGENTS = 300
-KEPT = 1440
 LIVE = 20
 LIVE_EVERY_S = 1.0
-MINUTE_US = 60_000_000
 LOOK_EVERY_S = 0.05
-ADD_POINT = """
-INSERT INTO points (
-       region_code, point_id, display_name, kind, district_code, technology, state, sequence)
-VALUES ('64.01', $1, 'Titik', 'OPD', '64.01.04', 'FO', 'ACTIVE', 1)
-"""
-ADD_AGENT = """
-INSERT INTO agents (region_code, agent_id, display_name, point_ids, state, public_key)
-VALUES ('64.01', $1, 'Agen', ARRAY[$1], 'ENROLLED', $2)
-"""
+LATE_AGENTS = str(Path(__file__).with_name("site_agents.py"))
 COUNT = """
 SELECT count(*)
   FROM measurements
@@ -84,17 +68,17 @@ async def backlog(stack: Stack) -> Table:
         ("what", "value"),
     )
     live = Live()
-    async with _agents(stack, "LATE", AGENTS) as late, _agents(stack, "LIVE", LIVE) as others:
-        for sender in late:
-            _keep_a_day(sender)
+    await enrol(stack, "LATE", AGENTS)
+    await enrol(stack, "LIVE", LIVE)
+    late = await _late_agents(stack.url)
+    async with agents(stack.url, "LIVE", LIVE) as others:
         tasks = [asyncio.create_task(sender.run()) for sender in others]
         tasks += [asyncio.create_task(_measure(live, sender)) for sender in others]
         tasks.append(asyncio.create_task(_look(stack, live)))
         await asyncio.sleep(10)
         quiet, live.seconds = live.seconds, []
         begin = time.perf_counter()
-        await asyncio.gather(*map(_send_all, late))
-        answered_s = time.perf_counter() - begin
+        answered, _ = await late.communicate(b"send\n")
         await _all_stored(stack, "LATE-%", AGENTS * KEPT)
         stored_s = time.perf_counter() - begin
         meanwhile, live.seconds = live.seconds, []
@@ -106,7 +90,7 @@ async def backlog(stack: Stack) -> Table:
             await sender.send_all()
         await _all_stored(stack, "LIVE-%", live.taken)
     table.add("measurements that waited", f"{AGENTS * KEPT:,}")
-    table.add("answered for after, s", f"{answered_s:.1f}")
+    table.add("answered for after, s", f"{float(answered):.1f}")
     table.add("stored with states made after, s", f"{stored_s:.1f}")
     table.add("lost", 0)
     table.add("doubled", 0)
@@ -115,60 +99,13 @@ async def backlog(stack: Stack) -> Table:
     return table
 
 
-def body_of(sender: Sender) -> bytes:
-    """Return a measurement without its time, as the buffer holds it."""
-    source = sender.server.identity.source
-    return Measurement(
-        point=f"regions/64.01/points/{source}",
-        source=source,
-        packets_sent=10,
-        packets_received=10,
-        rtt_min_ms=9.5,
-        rtt_mean_ms=12.5,
-        rtt_max_ms=30.25,
-        jitter_ms=1.5,
-        method="icmp",
-    ).SerializeToString()
-
-
-@asynccontextmanager
-async def _agents(stack: Stack, prefix: str, count: int) -> AsyncIterator[list[Sender]]:
-    """Give enrolled agents with a point each."""
-    async with AsyncExitStack() as opened:
-        folder = Path(opened.enter_context(TemporaryDirectory()))
-        client = await opened.enter_async_context(httpx.AsyncClient(limits=httpx.Limits()))
-        connection = await opened.enter_async_context(stack.postgres.connect("monitoring"))
-        senders = []
-        for number in range(count):
-            name, key = f"{prefix}-{number}", Ed25519PrivateKey.generate()
-            await connection.execute(ADD_POINT, name)
-            await connection.execute(ADD_AGENT, name, key.public_key().public_bytes_raw())
-            store = Store(folder / name)
-            opened.callback(store.close)
-            identity = Identity(stack.url, f"regions/64.01/agents/{name}")
-            server = Server(client, identity, key)
-            senders.append(Sender(Buffer(store, Limits()), server, Clock()))
-        yield senders
-
-
-def _keep_a_day(sender: Sender) -> None:
-    """Fill the buffer with one measurement a minute; one transaction, for this is no check."""
-    body, now = body_of(sender), sender.clock.now()
-    with sender.buffer.store.transaction() as connection:
-        for minutes in range(KEPT, 0, -1):
-            ago_us = minutes * MINUTE_US
-            since_boot_us, wall_us = now.since_boot_us - ago_us, now.wall_us - ago_us
-            connection.execute(INSERT, (now.boot, since_boot_us, wall_us, body))
-        put(connection, "waiting", KEPT)
-
-
-async def _send_all(sender: Sender) -> None:
-    """Send all that waits, as the agent does, and end."""
-    sending = asyncio.create_task(sender.run())
-    while sender.buffer.store.figures()["waiting"]:  # noqa: ASYNC110 - a file
-        await asyncio.sleep(1)
-    sending.cancel()
-    await asyncio.gather(sending, return_exceptions=True)
+async def _late_agents(url: str) -> Process:
+    """Start the process of those that kept a day; it waits for a word."""
+    words = (LATE_AGENTS, url, "LATE", str(AGENTS))
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdin=PIPE, stdout=PIPE)
+    if process.stdout is None or (await process.stdout.readline()) != b"ready\n":
+        raise RuntimeError("the agents that kept a day did not start")
+    return process
 
 
 async def _measure(live: Live, sender: Sender) -> None:
