@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ import grpc
 import httpx
 import pytest
 from devstack.callers import grpc_caller, http_caller
-from devstack.prometheus import WHY, WITHOUT, running_prometheus
+from devstack.prometheus import (
+    WHY,
+    WHY_NO_SMOKEPING,
+    WITHOUT,
+    WITHOUT_SMOKEPING,
+    asked,
+    running_prometheus,
+    running_smokeping,
+)
 from devstack.stack import Stack
 from devstack.testing import StartStack
 from devstack.waiting import until
@@ -81,19 +90,11 @@ async def exporter() -> AsyncIterator[str]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-def config(stack: Stack, token: str, targets: dict[str, str]) -> dict[str, Any]:
-    """Return a configuration that scrapes addresses for points and writes to the platform."""
+def config(stack: Stack, token: str, scrape: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration that scrapes every second and writes to the platform."""
     return {
         "global": {"scrape_interval": "1s"},
-        "scrape_configs": [
-            {
-                "job_name": "icmp",
-                "static_configs": [
-                    {"targets": [address], "labels": {"point": point}}
-                    for point, address in targets.items()
-                ],
-            }
-        ],
+        "scrape_configs": [{"job_name": "icmp"} | scrape],
         "remote_write": [
             {
                 "url": stack.url + WRITE,
@@ -133,9 +134,11 @@ async def test_a_prometheus_feeds_points_and_catches_up_after_the_platform_was_a
     async with http_caller(stack) as api, exporter() as address:
         name = await active_point(api)
         point = name.rpartition("/")[2]
-        targets = {point: address, "NO-SUCH-POINT": address}
-        token = await stack.token("64.01/operator")
-        async with running_prometheus(config(stack, token, targets), tmp_path) as client:
+        targets = [
+            {"targets": [address], "labels": {"point": one}} for one in (point, "NO-SUCH-POINT")
+        ]
+        token, scrape = await stack.token("64.01/operator"), {"static_configs": targets}
+        async with running_prometheus(config(stack, token, scrape), tmp_path) as client:
             assert await becomes(api, name, "UP")
             pid = stack.children["monitoring"].pid
             assert pid is not None
@@ -158,6 +161,36 @@ async def test_a_prometheus_feeds_points_and_catches_up_after_the_platform_was_a
                 "SELECT DISTINCT success, rtt_mean_ms FROM measurements WHERE success"
             )
         assert [tuple(row) for row in rows] == [(True, 20.0)]
+
+
+@pytest.mark.skipif(WITHOUT_SMOKEPING, reason=WHY_NO_SMOKEPING)
+async def test_the_packets_of_a_smokeping_prober_are_those_that_it_counted(
+    stack: Stack, api: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    host, name = "127.64.0.1", await active_point(api)
+    point = name.rpartition("/")[2]
+    of_host = {"source_labels": ["host"], "regex": host, "replacement": point}
+    async with running_smokeping(host, tmp_path) as address:
+        scrape = {
+            "static_configs": [{"targets": [address]}],
+            "metric_relabel_configs": [of_host | {"target_label": "point"}],
+        }
+        told = config(stack, await stack.token("64.01/operator"), scrape)
+        async with running_prometheus(told, tmp_path) as client:
+            assert await becomes(api, name, "UP")
+            (series,) = await asked(client, f'smokeping_requests_total{{point="{point}"}}[10m]')
+    counted = [(float(time), int(value)) for time, value in series["values"]]
+    between = {first[0]: after[1] - first[1] for first, after in pairwise(counted)}
+    async with stack.postgres.connect("monitoring") as connection:
+        rows = await connection.fetch(
+            "SELECT * FROM measurements WHERE point_id = $1 ORDER BY measure_time", point
+        )
+    seen = [row for row in rows if row["measure_time"].timestamp() in between]
+    assert any(row["packets_received"] for row in seen)
+    for row in seen:
+        assert row["packets_sent"] == between[row["measure_time"].timestamp()]
+        assert 0 <= row["packets_received"] <= row["packets_sent"]
+        assert bool(row["rtt_mean_ms"]) == bool(row["packets_received"])
 
 
 def sample(point: str) -> bytes:

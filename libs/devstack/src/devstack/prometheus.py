@@ -1,4 +1,4 @@
-"""A real Prometheus of the machine, for the tests that show how it works with the platform."""
+"""The machine's own Prometheus and prober, for the tests that show them work with the platform."""
 
 import asyncio
 import json
@@ -19,6 +19,9 @@ PROMTOOL = shutil.which("promtool")
 WITHOUT = PROMETHEUS is None and "CI" not in os.environ
 """Whether tests that need it are skipped; never where everything must run."""
 WHY = "no Prometheus (Debian: prometheus)"
+SMOKEPING = shutil.which("prometheus-smokeping-prober")
+WITHOUT_SMOKEPING = WITHOUT or (SMOKEPING is None and "CI" not in os.environ)
+WHY_NO_SMOKEPING = "no Prometheus or none of its probers (Debian: prometheus-smokeping-prober)"
 
 
 @asynccontextmanager
@@ -38,6 +41,26 @@ async def running_prometheus(
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             yield client
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+@asynccontextmanager
+async def running_smokeping(host: str, folder: Path) -> AsyncIterator[str]:
+    """Run smokeping_prober, which pings an address five times a second; give its own address."""
+    (port,) = free_ports(1)
+    targets = [{"hosts": [host], "interval": "200ms", "network": "ip4", "protocol": "icmp"}]
+    (folder / "smokeping.yml").write_text(json.dumps({"targets": targets}))
+    process = await asyncio.create_subprocess_exec(
+        str(SMOKEPING),
+        f"--config.file={folder / 'smokeping.yml'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--privileged" if os.geteuid() == 0 else "--no-privileged",
+        "--log.level=error",
+    )
+    try:
+        yield f"127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
         await process.wait()

@@ -51,6 +51,17 @@ async def refused(monitoring: Monitoring, data: bytes, content_type: str = PROTO
     return refusal_of(failed.value)
 
 
+async def taken(monitoring: Monitoring, data: bytes) -> bool:
+    """Tell whether it is taken now; what is refused for ever raises."""
+    try:
+        await write(monitoring, data)
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.UNAVAILABLE:
+            raise
+        return False
+    return True
+
+
 async def comes_to(monitoring: Monitoring, count: int) -> bool:
     async def so() -> bool:
         return await monitoring.stored() == count
@@ -187,15 +198,84 @@ async def test_a_dead_bus_makes_prometheus_come_again(monitoring: Monitoring) ->
     monitoring.write()
     data = body(series("probe_success", "P-0", [(0, 1)]))
     os.kill(monitoring.nats.child.pid, signal.SIGKILL)  # type: ignore[arg-type]
-
-    async def taken() -> bool:
-        try:
-            await write(monitoring, data)
-        except grpc.aio.AioRpcError as error:
-            if error.code() != grpc.StatusCode.UNAVAILABLE:
-                raise
-            return False
-        return True
-
-    assert await until(taken, within_s=60)
+    assert await until(lambda: taken(monitoring, data), within_s=60)
     assert await comes_to(monitoring, 1)
+
+
+def smokeping(point: str, *read: tuple[float, float, float]) -> list[TimeSeries]:
+    """Return counters of smokeping_prober: seconds after noon, sent, answered in 20 ms each."""
+    prefix, target = "smokeping_response_duration_seconds", {"host": "router", "ip": "10.0.0.1"}
+    return [
+        series("smokeping_requests_total", point, [one[:2] for one in read], **target),
+        series(f"{prefix}_count", point, [(one[0], one[2]) for one in read], **target),
+        series(f"{prefix}_sum", point, [(one[0], one[2] * 0.02) for one in read], **target),
+    ]
+
+
+async def packets(monitoring: Monitoring, point: str) -> list[tuple[object, ...]]:
+    async with monitoring.database.read() as connection:
+        rows = await connection.fetch(
+            "SELECT source, method, packets_sent, packets_received, rtt_mean_ms FROM measurements "
+            "WHERE point_id = $1 ORDER BY measure_time",
+            point,
+        )
+    return [tuple(row) for row in rows]
+
+
+async def test_counters_are_measurements_from_one_request_to_the_next(
+    monitoring: Monitoring,
+) -> None:
+    monitoring.write()
+    first = body(*smokeping("P-0", (-180, 1000, 999)), *smokeping("P-1", (-180, 50, 50)))
+    rest = body(
+        *smokeping("P-0", (-120, 1060, 1060), (-60, 1120, 1060), (0, 1180, 1060)),
+        *smokeping("P-1", (-120, 110, 110), (-60, 170, 150), (0, 230, 210)),
+    )
+    for data in (first, first, rest, rest, first):  # some come again, and one late
+        await write(monitoring, data)
+    assert await comes_to(monitoring, 6)
+    source = "icmp_10.0.0.1_router"
+    assert await packets(monitoring, "P-0") == [
+        (source, "icmp", 60, 60, pytest.approx(20)),
+        (source, "icmp", 60, 0, None),
+        (source, "icmp", 60, 0, None),
+    ]
+    assert [row[2:4] for row in await packets(monitoring, "P-1")] == [(60, 60), (60, 41), (60, 60)]
+
+
+async def test_counters_that_cannot_be_taken_are_told_and_spoil_no_others(
+    monitoring: Monitoring,
+) -> None:
+    monitoring.write()
+    await write(monitoring, body(*smokeping("P-0", (-120, 100, 100))))
+    refusal = await refused(
+        monitoring,
+        body(
+            *smokeping("P-0", (-60, 160, 160), (3600, 220, 220)),
+            *smokeping("NO-SUCH", (-60, 1, 1)),
+            *smokeping("P-1", (-60, 1, 1), (2**42, 2, 2)),
+            series("probe_success", "P-2", [(0, 1)]),
+        ),
+    )
+    assert refusal.reason == "SAMPLES_REJECTED"
+    assert "measurements stored: 2, rejected: 3" in refusal.message
+    assert "there is no regions/64.01/points/NO-SUCH" in refusal.message
+    await write(monitoring, body(*smokeping("P-0", (0, 220, 220))))
+    assert await comes_to(monitoring, 3)
+    assert [row[2] for row in await packets(monitoring, "P-0")] == [60, 60]
+
+
+async def test_a_request_of_refused_counters_alone_is_told(monitoring: Monitoring) -> None:
+    refusal = await refused(monitoring, body(*smokeping("NO-SUCH", (0, 1, 1))))
+    assert "measurements stored: 0, rejected: 1" in refusal.message
+
+
+async def test_counters_go_on_after_the_bus_was_away(monitoring: Monitoring) -> None:
+    """A request that failed half way says the same when it comes again."""
+    monitoring.write()
+    await write(monitoring, body(*smokeping("P-0", (-60, 100, 100))))
+    os.kill(monitoring.nats.child.pid, signal.SIGKILL)  # type: ignore[arg-type]
+    data = body(*smokeping("P-0", (0, 160, 150)))
+    assert await until(lambda: taken(monitoring, data), within_s=60)
+    assert await comes_to(monitoring, 1)
+    assert [row[2:4] for row in await packets(monitoring, "P-0")] == [(60, 51)]

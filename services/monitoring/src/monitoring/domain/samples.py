@@ -93,6 +93,12 @@ def measured(series: Iterable[Series]) -> list[Measured]:
     return [one for one in joined if DECIDING & one.figures.keys()]
 
 
+def target_of(labels: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the ids of the point and of who measures it; None for a series of no point."""
+    point_id = labels.get(mapping().point_label, "")
+    return (point_id, source_of(labels)) if point_id else None
+
+
 def source_of(labels: Mapping[str, str]) -> str:
     """Return the id of who measured, of the letters that such an id may have."""
     given = (labels.get(name) for name in mapping().source_labels)
@@ -105,18 +111,16 @@ def source_of(labels: Mapping[str, str]) -> str:
 
 
 def _readings(series: Series) -> Iterator[tuple[Metric, str, Key, float]]:
-    labels, mapped = series.labels, mapping()
-    metric = mapped.metrics.get(labels.get(NAME, ""))
-    point = labels.get(mapped.point_label, "")
-    if metric is None or not point:
+    labels = series.labels
+    metric, target = mapping().metrics.get(labels.get(NAME, "")), target_of(labels)
+    if metric is None or target is None:
         return
     part = labels.get(metric.label, "") if metric.label else ""
     if part not in metric.parts:
         return
-    source = source_of(labels)
     for time_ms, value in series.samples:
         if not isnan(value):
-            yield metric, part, Key(point, source, time_ms), value
+            yield metric, part, Key(*target, time_ms), value
 
 
 def _joined(key: Key, parts: Mapping[str, Mapping[str, float]]) -> Measured:
