@@ -1,5 +1,6 @@
 """The statuses of a whole region: as a List and as a watch's first snapshot, beside bare SQL."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from statistics import quantiles
@@ -39,6 +40,8 @@ SELECT points.region_code, points.point_id, display_name, kind, district_code, t
  WHERE region_code = '64.01' AND points.state = 'ACTIVE'
  ORDER BY point_id
 """
+NEXT = re.compile(rb'"nextPageToken":"([^"]*)"')
+"""Found without reading four megabytes of JSON, which is the client's own work."""
 Once = Callable[[], Awaitable[int]]
 Channel = grpc.aio.Channel
 
@@ -140,10 +143,11 @@ async def _list_as_json(client: httpx.AsyncClient) -> int:
             f"/v1/{REGION}/statuses", params={"pageSize": 100_000, "pageToken": page}
         )
         answer.raise_for_status()
-        found += answer.text.count('"point":')
-        page = answer.json().get("nextPageToken", "")
-        if not page:
+        found += answer.content.count(b'"point":')
+        told = NEXT.search(answer.content)
+        if told is None or not told[1]:
             return found
+        page = told[1].decode()
 
 
 async def _watch(channel: Channel, metadata: tuple[tuple[str, str], ...]) -> int:
