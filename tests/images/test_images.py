@@ -298,3 +298,8 @@ def test_every_module_of_ours_is_compiled(images: Any) -> None:
         }
         assert set(sources) - compiled == set()
         assert sources
+
+
+def test_nobodys_tests_are_in_an_image(images: Any) -> None:
+    for image in images.values():
+        assert [path for path in image.folder.rglob("tests") if path.is_dir()] == []
