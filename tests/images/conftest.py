@@ -20,7 +20,7 @@ from devstack.testing import open_folder
 from docker.utils.build import exclude_paths
 
 ROOT = Path(__file__).parents[2]
-LEFT_IN_THE_BASE = ("test", "site-packages", "dist-packages", "ensurepip", "idlelib", "__pycache__")
+LEFT_IN_THE_BASE = ("test", "site-packages", "dist-packages", "__pycache__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ def context() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def base() -> Iterator[Path]:
-    """Give a copy of our interpreter that a user of no name can reach: ours may lie in a home."""
+def base(context: Path) -> Iterator[Path]:
+    """Give a copy of our interpreter, as the images make it, that a user of no name can reach."""
     folder = open_folder("smartcity-base-")
     library = Path(sysconfig.get_path("stdlib"))
     (folder / "bin").mkdir()
@@ -92,6 +92,8 @@ def base() -> Iterator[Path]:
     if shared.suffix != ".a" and shared.exists():
         shutil.copy(shared, folder / "lib")
     folder.chmod(0o755)
+    told = os.environ | {"PYTHON": str(folder / "bin/python3")}
+    call(context / "docker/install", "base", folder, env=told)
     yield folder
     shutil.rmtree(folder)
 

@@ -56,7 +56,7 @@ ROLES = """
 
 def ours(compose: dict[str, Any]) -> dict[str, Any]:
     services = compose["services"].items()
-    return {name: service for name, service in services if "build" in service}
+    return {name: one for name, one in services if one["image"].startswith("smartcity/")}
 
 
 def words(service: Any) -> tuple[str, ...]:
@@ -82,6 +82,17 @@ def test_each_setting_is_one_that_its_process_reads(
             for name, value in told.items():
                 environment.setenv(name, str(places.get(value, value)))
             kind()
+
+
+def test_each_image_of_ours_is_built_by_one_service_and_never_pulled(
+    compose: dict[str, Any],
+) -> None:
+    mine = ours(compose).values()
+    builders = [service for service in mine if "build" in service]
+    assert sorted(one["image"] for one in builders) == sorted({one["image"] for one in mine})
+    for service in builders:
+        assert service["image"].startswith(f"smartcity/{service['build']['target']}:")
+    assert {service.get("pull_policy") for service in mine} == {"never"}
 
 
 def test_each_way_to_run_is_there(compose: dict[str, Any]) -> None:

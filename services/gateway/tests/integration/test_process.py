@@ -97,3 +97,12 @@ async def test_an_unknown_upstream_refuses_to_start(tmp_path: Path, start: Any) 
     running = await start(tmp_path, "x", upstreams='{"nowhere": "127.0.0.1:1"}')
     assert await asyncio.wait_for(running.process.wait(), DEADLINE_S) == 2
     assert "nowhere" in (tmp_path / "log").read_text()
+
+
+async def test_a_state_folder_that_cannot_be_written_refuses_to_start(
+    tmp_path: Path, start: Any
+) -> None:
+    running = await start(tmp_path, "127.0.0.1:1", state_folder=str(tmp_path / "log/below"))
+    assert await asyncio.wait_for(running.process.wait(), DEADLINE_S) == 2
+    said = (tmp_path / "log").read_text()
+    assert said.startswith("wrong setting: SMARTCITY_STATE_FOLDER: ")
