@@ -227,7 +227,7 @@ def test_grants_are_given_as_on_a_cluster() -> None:
         for folder in ("docker", "k8s")
     )
     mappers = [one["protocolMappers"] for realm in (here, there) for one in realm["clients"]]
-    assert len(mappers) == 4
+    assert len(mappers) == 5
     assert [one for one in mappers if one != mappers[0]] == []
 
 
