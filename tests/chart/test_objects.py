@@ -2,73 +2,26 @@
 
 import functools
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
+from devstack.definitions import Definitions, kubernetes_kind, said_of
 
 CHART = Path(__file__).parents[2] / "charts/smartcity"
 EXAMPLES = sorted((CHART / "ci").glob("*.yaml"))
-CRDS = {
-    file.stem: json.loads(file.read_text())
-    for file in (Path(__file__).parent / "crds").glob("*.json")
-}
+CUSTOM = Definitions(Path(__file__).parent / "crds")
 VERSIONS = ("1.31.0", "1.32.0", "1.33.0", "1.34.0")
-
-
-@functools.cache
-def kubernetes(version: str, name: str) -> Draft202012Validator:
-    folder = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}-local-strict"
-    schema = json.loads((folder / f"{name}.json").read_text())
-    return Draft202012Validator(schema, registry=definitions(version))
-
-
-@functools.cache
-def definitions(version: str) -> Registry[Any]:
-    folder = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}-local-strict"
-    return (
-        Resource.from_contents(json.loads((folder / "_definitions.json").read_text())) @ Registry()
-    )
-
-
-@functools.cache
-def custom(kind: str) -> Draft202012Validator:
-    return Draft202012Validator(closed(CRDS[kind]["schema"]))
-
-
-def closed(schema: Any) -> Any:
-    """Refuse the fields that the API server would drop without a word."""
-    if isinstance(schema, list):
-        return [closed(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {key: closed(value) for key, value in schema.items()}
-    open_ended = (
-        schema.get("x-kubernetes-preserve-unknown-fields") or "additionalProperties" in schema
-    )
-    if schema.get("type") == "object" and "properties" in schema and not open_ended:
-        is_root = "apiVersion" in schema["properties"] and "spec" in schema["properties"]
-        inner["additionalProperties"] = is_root
-    if schema.get("x-kubernetes-int-or-string"):
-        inner.pop("type", None)
-    return inner
 
 
 def problems(item: dict[str, Any], version: str) -> list[str]:
     kind = item["kind"]
-    if kind in CRDS:
-        assert item["apiVersion"] == CRDS[kind]["apiVersion"]
-        checked = custom(kind)
-    else:
-        group, _, short = item["apiVersion"].rpartition("/")
-        api = f"{group.partition('.')[0]}-{short}" if group else short
-        checked = kubernetes(version, f"{kind.lower()}-{api}")
-    at = f"{kind} {item['metadata']['name']}"
-    return [f"{at} {error.json_path}: {error.message}" for error in checked.iter_errors(item)]
+    if kind in CUSTOM.kinds:
+        return CUSTOM.problems(item)
+    group, _, short = item["apiVersion"].rpartition("/")
+    api = f"{group.partition('.')[0]}-{short}" if group else short
+    return said_of(item, kubernetes_kind(version, kind.lower(), api))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -106,7 +59,7 @@ def test_every_kind_of_object_is_in_some_example(helm: Any) -> None:
     kinds = {o["kind"] for example in EXAMPLES for o in helm.release(example).objects}
     wanted = {"Deployment", "Service", "Job", "ConfigMap", "ServiceAccount", "NetworkPolicy", "Pod"}
     wanted |= {"PodDisruptionBudget", "HorizontalPodAutoscaler", "Ingress"}
-    assert kinds == wanted | CRDS.keys()
+    assert kinds == wanted | CUSTOM.kinds
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

@@ -1,6 +1,7 @@
 """docker/compose.yaml: valid, hardened, without a secret, and told only what the processes read."""
 
 import json
+import re
 import shutil
 import ssl
 import subprocess
@@ -146,6 +147,21 @@ def test_everything_of_ours_is_hardened_and_comes_back(compose: dict[str, Any]) 
         assert once or service["healthcheck"]["test"], name
 
 
+def test_databases_bus_and_issuer_have_the_versions_of_a_cluster(compose: dict[str, Any]) -> None:
+    text = (ROOT / "k8s/versions.env").read_text()
+    named = dict(re.findall(r"^([A-Z_]+)=(\S+)$", text, re.MULTILINE))
+    used = {name: compose["services"][name]["image"] for name in ("postgres", "nats", "keycloak")}
+    version, _, flavour = tag(named["POSTGRES_IMAGE"]).partition("-")
+    assert tag(used["postgres"]) == f"{version}-{flavour.removeprefix('minimal-')}"
+    assert tag(used["nats"]) == named["NATS_IMAGE_TAG"]
+    assert compose["services"]["nats-volume"]["image"] == used["nats"]
+    assert tag(used["keycloak"]) == named["KEYCLOAK"]
+
+
+def tag(image: str) -> str:
+    return image.rpartition(":")[2]
+
+
 def test_only_the_edge_and_the_issuer_are_open_and_to_this_machine_alone(
     compose: dict[str, Any],
 ) -> None:
@@ -222,7 +238,7 @@ def test_grants_are_given_as_on_a_cluster() -> None:
         for folder in ("docker", "k8s")
     )
     mappers = [one["protocolMappers"] for realm in (here, there) for one in realm["clients"]]
-    assert len(mappers) == 4
+    assert len(mappers) == 5
     assert [one for one in mappers if one != mappers[0]] == []
 
 

@@ -4,7 +4,13 @@ What its mappers put into a token is written down from their documentation: a gr
 `full.path` off, and the custom audience.
 """
 
+import base64
+import hashlib
 import json
+import os
+import re
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +25,8 @@ from common.auth.tokens import Verifier
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+ROOT = Path(__file__).parents[2]
+BASH = shutil.which("bash") or "bash"
 ISSUER = "https://auth.example.go.id/realms/smartcity"
 CONSOLE = "https://smartcity.example.go.id"
 Run = Callable[..., CompletedProcess[str]]
@@ -71,7 +79,7 @@ def token(realm: dict[str, Any], client_id: str, key: RSAKey, member_of: list[st
     return jwt.encode({"alg": realm["defaultSignatureAlgorithm"], "kid": "k1"}, claims, key)
 
 
-@pytest.mark.parametrize("client_id", ["console", "service-template"])
+@pytest.mark.parametrize("client_id", ["console", "terminal", "service-template"])
 async def test_a_token_of_this_form_gives_its_grants(realm: dict[str, Any], client_id: str) -> None:
     key = RSAKey.generate_key(2048, {"kid": "k1", "use": "sig"}, private=True)
     known = IssuerKeys(ISSUER, _known={"k1": key}, _fetched=time.monotonic())
@@ -90,11 +98,65 @@ def test_the_console_proves_its_codes_and_holds_no_secret(realm: dict[str, Any])
     assert console["attributes"]["pkce.code.challenge.method"] == "S256"
     assert console["redirectUris"] == [f"{CONSOLE}/*"]
     flows = ("implicitFlowEnabled", "directAccessGrantsEnabled")
-    assert [client[flow] for client in realm["clients"] for flow in flows] == [False] * 4
+    assert [client[flow] for client in realm["clients"] for flow in flows] == [False] * 6
     assert clients["service-template"]["enabled"] is False
     # Keycloak's own scope, which puts the subject into the token; there are no others to hide it.
     assert all("basic" in client["defaultClientScopes"] for client in realm["clients"])
     assert "clientScopes" not in realm
+
+
+def test_a_terminal_gets_tokens_by_a_code_that_a_person_confirms_and_by_nothing_else(
+    realm: dict[str, Any],
+) -> None:
+    (terminal,) = [client for client in realm["clients"] if client["clientId"] == "terminal"]
+    assert terminal["publicClient"] is True
+    flows = [value for key, value in terminal.items() if key.endswith("Enabled")]
+    assert flows == [False] * 4
+    assert terminal["attributes"] == {
+        "oauth2.device.authorization.grant.enabled": "true",
+        "pkce.code.challenge.method": "S256",
+    }
+    assert (terminal["redirectUris"], terminal["webOrigins"]) == ([], [])
+    others = [client["attributes"] for client in realm["clients"] if "attributes" in client]
+    device = [one for one in others if "oauth2.device.authorization.grant.enabled" in one]
+    assert device == [terminal["attributes"]]
+
+
+def test_the_documented_commands_prove_that_who_asked_is_who_gets_the_token(
+    tmp_path: Path,
+) -> None:
+    text = (ROOT / "docs/operations.md").read_text()
+    (block,) = re.findall(r"^```\n(realm=.+?)^```$", text, re.MULTILINE | re.DOTALL)
+    told = tmp_path / "told"
+    curl = tmp_path / "curl"
+    curl.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>{told}\n')
+    curl.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    # As often as it takes for a challenge with both signs that are not for URLs.
+    for _ in range(16):
+        told.unlink(missing_ok=True)
+        subprocess.run([BASH, "-euc", block], env=os.environ | {"PATH": path}, check=True)
+        device, token = [asked(line) for line in told.read_text().splitlines()]
+        the_pair_is_right(device, token)
+
+
+def the_pair_is_right(device: dict[str, str], token: dict[str, str]) -> None:
+    realm = "https://auth.smartcity.example.go.id/realms/smartcity/protocol/openid-connect"
+    assert (device["at"], token["at"]) == (f"{realm}/auth/device", f"{realm}/token")
+    digest = hashlib.sha256(token["code_verifier"].encode()).digest()
+    challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    assert (device["code_challenge_method"], device["code_challenge"]) == ("S256", challenge)
+    assert 43 <= len(token["code_verifier"]) <= 128  # RFC 7636, 4.1
+    assert {device["client_id"], token["client_id"]} == {"terminal"}
+    assert token["grant_type"] == "urn:ietf:params:oauth:grant-type:device_code"
+    assert "device_code" in token
+
+
+def asked(line: str) -> dict[str, str]:
+    """Return where a line of curl goes, as `at`, and what it says there."""
+    at, *words = line.split()
+    assert set(words[::2]) == {"-d"}
+    return {"at": at, **dict(word.split("=", 1) for word in words[1::2])}
 
 
 def test_nothing_secret_and_nobody_is_in_the_realm(realm: dict[str, Any]) -> None:

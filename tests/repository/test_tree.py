@@ -1,5 +1,6 @@
 """What holds for the tree as a whole."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -105,3 +106,20 @@ def test_every_alert_has_a_runbook() -> None:
         r"^\| ([A-Z]\w+) \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE
     )
     assert re.findall(r"alert: (\w+)", rules) == described
+
+
+def sleeps(path: Path) -> list[str]:
+    """Return the calls of `sleep` of half a second or more, which only hope."""
+    return [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("sleep")
+        for given in call.args[:1]
+        if isinstance(given, ast.Constant) and float(str(given.value)) >= 0.5
+    ]
+
+
+def test_no_test_sleeps_and_hopes() -> None:
+    tests = [path for path in tracked("*.py") if "tests" in path.parts]
+    assert len(tests) > 100
+    assert [call for path in tests for call in sleeps(path)] == []

@@ -4,15 +4,14 @@ import asyncio
 import os
 import shutil
 import subprocess
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from devstack.waiting import until
 from kubectl import kubectl, read
 
 HELM = shutil.which("helm") or "helm"
@@ -24,6 +23,10 @@ POINTS = "/v1/regions/64.01/points"
 OFFICE = {"displayName": "Titik uji", "kind": "OPD", "district": "regions/64.01/districts/64.01.04"}
 OURS = ("inventory", "monitoring", "gateway")
 WITHIN_S = 600
+# By the clock that commits are stamped with; a moment to restore to has whole seconds.
+NEXT_SECOND = """
+SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC' + interval '1 s', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+"""
 
 
 @asynccontextmanager
@@ -86,16 +89,17 @@ async def test_what_was_written_survives_dead_pods(api: httpx.AsyncClient) -> No
 
 async def answers_again(api: httpx.AsyncClient, path: str) -> object:
     """Ask until the answer is good; return the resource's name."""
-    deadline = time.monotonic() + WITHIN_S
-    while True:
-        try:
+    names: list[object] = []
+
+    async def answered() -> bool:
+        with suppress(httpx.TransportError):
             answer = await api.get(path)
             if answer.is_success:
-                return answer.json()["name"]
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < deadline, f"{path} was not answered within {WITHIN_S} s"
-        await asyncio.sleep(1)
+                names.append(answer.json()["name"])
+        return bool(names)
+
+    assert await until(answered, WITHIN_S), f"{path} was not answered within {WITHIN_S} s"
+    return names[0]
 
 
 async def test_draining_each_node_in_turn_loses_no_call(api: httpx.AsyncClient) -> None:
@@ -139,9 +143,7 @@ async def test_a_backup_brings_back_what_was_there_at_a_moment(
 ) -> None:
     before = (await api.post(POINTS, json=OFFICE)).raise_for_status().json()["name"]
     await ran(K8S / "backup.sh", ENVIRONMENT)
-    await asyncio.sleep(2)  # the moment lies between the two commits
-    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    await asyncio.sleep(2)
+    moment = await moment_of_the_database()
     after = (await api.post(POINTS, json=OFFICE)).raise_for_status().json()["name"]
     await ran(K8S / "restore.sh", ENVIRONMENT, restored, moment)
     points = await asyncio.to_thread(points_of, restored)
@@ -154,10 +156,28 @@ async def ran(*words: str | Path) -> None:
     await asyncio.to_thread(subprocess.run, words, check=True)
 
 
+async def moment_of_the_database() -> str:
+    """Return a moment that is after all that was committed and before all that will be."""
+    moment = await asyncio.to_thread(told, "postgres", NEXT_SECOND)
+
+    async def is_past() -> bool:
+        is_later = f"SELECT clock_timestamp() > '{moment}'"
+        return await asyncio.to_thread(told, "postgres", is_later) == "t"
+
+    assert await until(is_past, WITHIN_S)
+    return moment
+
+
 def points_of(cluster: str) -> list[str]:
     """Return the ids of the points in a cluster's inventory."""
-    words = ("exec", f"{cluster}-1", "-c", "postgres", "--", "psql", "-qAtX", "inventory")
-    return kubectl("-n", NAMESPACE, *words, "-c", "SELECT point_id FROM points").split()
+    return told(cluster, "SELECT point_id FROM points").split()
+
+
+def told(cluster: str, sql: str) -> str:
+    """Return what the primary of a cluster answers about its inventory."""
+    primary = read(NAMESPACE, f"{CLUSTERS}/{cluster}")["status"]["currentPrimary"]
+    psql = ("exec", primary, "-c", "postgres", "--", "psql", "-qAtX", "inventory")
+    return kubectl("-n", NAMESPACE, *psql, "-c", sql).strip()
 
 
 def id_of(name: str) -> str:

@@ -94,3 +94,5 @@ def test_only_what_proves_itself_or_is_public_is_for_anyone() -> None:
         if grants.anyone_may(permission_of(f"/{SERVICE}/{method.name}"))
     }
     assert free == {"EnrolAgent", "SubmitBatch", "ListPublicStatuses"}
+    signed = {name for name in free if grants.is_signed(permission_of(f"/{SERVICE}/{name}"))}
+    assert signed == {"SubmitBatch"}

@@ -199,6 +199,7 @@ def prober(place: Place) -> Service:
 
 def gateway(place: Place) -> Service:
     """Envoy and the pages beside it: the only public listener."""
+    without_tokens = {"SMARTCITY_STRANGERS_PER_S": "0"}
     return Service(
         name="gateway",
         database=False,
@@ -212,6 +213,7 @@ def gateway(place: Place) -> Service:
             "SMARTCITY_ENVOY_ADMIN_ADDRESS": place.address("envoy-admin"),
             "SMARTCITY_METRICS_ADDRESS": place.address("gateway-metrics"),
             "SMARTCITY_STATE_FOLDER": str(place.state.of("gateway")),
+            **(without_tokens if place.settings.identity == "off" else {}),
             "SMARTCITY_TRACE_RATIO": str(place.settings.trace_ratio),
             "SMARTCITY_OTLP_ADDRESS": place.settings.otlp_address,
             "SMARTCITY_LOG_LEVEL": place.settings.log_level,

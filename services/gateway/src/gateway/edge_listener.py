@@ -17,6 +17,7 @@ from gateway.local_replies import local_replies
 from gateway.routes import Routes
 from gateway.service_check import PASSED_ON
 from gateway.settings import MEBIBYTE, GatewaySettings
+from gateway.strangers import limit_of_strangers
 
 JsonObject = dict[str, Any]
 ENVOY = "type.googleapis.com/envoy"
@@ -87,7 +88,7 @@ def _connection_manager(
                 _header("x-trace-id", "%TRACE_ID%"),
             ],
         },
-        "http_filters": _filters(contract, settings),
+        "http_filters": _filters(contract, routes, settings),
     }
 
 
@@ -160,7 +161,8 @@ def _traces_of_ours() -> JsonObject:
     }
 
 
-def _filters(contract: Contract, settings: GatewaySettings) -> list[JsonObject]:
+def _filters(contract: Contract, routes: Routes, settings: GatewaySettings) -> list[JsonObject]:
+    per_s = settings.strangers_per_s
     return [
         _filter(
             "envoy.filters.http.header_mutation",
@@ -169,6 +171,8 @@ def _filters(contract: Contract, settings: GatewaySettings) -> list[JsonObject]:
         ),
         _filter("envoy.filters.http.grpc_web", f"{TYPES}.grpc_web.v3.GrpcWeb"),
         _filter(CORS, f"{TYPES}.cors.v3.Cors"),
+        # After CORS, so that a page elsewhere may read the refusal; before all that costs.
+        *([limit_of_strangers(contract, routes, per_s)] if per_s else []),
         _filter(CHECK, f"{TYPES}.ext_authz.v3.ExtAuthz", **_check(settings)),
         _filter(
             "envoy.filters.http.grpc_json_transcoder",

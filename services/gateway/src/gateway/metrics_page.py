@@ -19,6 +19,7 @@ _UPSTREAM = (
 )
 STATS = (
     rf"^(http\.public\.{_DOWNSTREAM}|cluster\.[^.]+\.({_UPSTREAM})"
+    r"|strangers\.http_local_rate_limit\.rate_limited"
     r"|server\.(live|uptime|days_until_first_cert_expiring|memory_allocated))$"
 )
 """The statistics of Envoy that are shown. Their labels are the services and the classes of codes,

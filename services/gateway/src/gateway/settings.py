@@ -44,5 +44,7 @@ class GatewaySettings(ServiceSettings):
     max_upload_bytes: int = 32 * MEBIBYTE
     max_json_bytes: int = 4 * MEBIBYTE
     envoy_concurrency: int = 2
+    strangers_per_s: int = Field(default=200, ge=0, le=1_000_000)
+    """Requests without a token that one address may send each second; 0 is without a limit."""
     cors_origins: tuple[str, ...] = ()
     """Origins of browser pages that may call; `*` for any. None by default."""

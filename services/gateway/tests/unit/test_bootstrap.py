@@ -4,9 +4,11 @@ from typing import Any
 import pytest
 from gateway.bootstrap import bootstrap
 from gateway.contract import Contract
-from gateway.edge_routes import CHECK, virtual_host
+from gateway.edge_listener import public_listener
+from gateway.edge_routes import CHECK, CORS, virtual_host
 from gateway.routes import Routes
 from gateway.settings import GatewaySettings
+from gateway.strangers import LIMIT
 
 SERVICE = "/smartcity.inventory.v1.InventoryService"
 
@@ -32,6 +34,16 @@ def test_a_file_is_never_read_by_the_check(table: list[dict[str, Any]]) -> None:
     [upload] = [one for one in patterns if re.fullmatch(one["match"]["safe_regex"]["regex"], path)]
     settings = upload["typed_per_filter_config"][CHECK]["check_settings"]
     assert settings == {"disable_request_body_buffering": True}
+
+
+@pytest.mark.parametrize(("per_s", "wanted"), [(200, [LIMIT]), (0, [])])
+def test_strangers_are_counted_before_anything_is_asked(
+    contract: Contract, routes: Routes, per_s: int, wanted: list[str]
+) -> None:
+    listener = public_listener(contract, routes, GatewaySettings(strangers_per_s=per_s))
+    [manager] = listener["filter_chains"][0]["filters"]
+    names = [one["name"] for one in manager["typed_config"]["http_filters"]]
+    assert names[names.index(CORS) + 1 : names.index(CHECK)] == wanted
 
 
 def test_each_upstream_is_a_cluster_of_its_address(contract: Contract, routes: Routes) -> None:

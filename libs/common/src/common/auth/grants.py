@@ -81,6 +81,11 @@ def anyone_may(permission: str) -> bool:
     return permission in _roles()["anyone"]
 
 
+def is_signed(permission: str) -> bool:
+    """Tell whether a signature in the request stands for a token."""
+    return permission in _roles()["signed"]
+
+
 def _grants(texts: Iterable[str]) -> Iterable[Grant]:
     for text in texts:
         found = GRANT.fullmatch(text)
