@@ -5,10 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from common.events.event import event_of
+from smartcity.inventory.v1.circuit_pb2 import Circuit
+from smartcity.inventory.v1.events_pb2 import CircuitChanged
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.monitoring.v1 import incident_pb2
+from smartcity.monitoring.v1.check_pb2 import Check
 from smartcity.monitoring.v1.incident_pb2 import Incident
 
+from monitoring.events.circuits import follow_circuits
 from monitoring.events.points import keep_point
 from monitoring.testing import NOON, REGION, Monitoring, measured, write_measurements
 
@@ -47,6 +51,16 @@ async def inventory_tells(
     event = event_of(kind(point=point), point.name).numbered(sequence)
     async with monitoring.database.transaction() as connection:
         await keep_point(connection, event)
+
+
+async def lay(monitoring: Monitoring, number: int, sequence: int = 1, **fields: Any) -> None:
+    """Handle an event about a point's main circuit, which is telkom's but for the fields."""
+    name = f"{REGION}/points/P-{number}/circuits/main"
+    given: dict[str, Any] = {"name": name, "provider": f"{REGION}/providers/telkom"}
+    change = CircuitChanged(circuit=Circuit(**given | fields))
+    follow = follow_circuits(Check(), monitoring.clock)
+    async with monitoring.database.transaction() as connection:
+        await follow(connection, event_of(change, name).numbered(sequence))
 
 
 async def listed(monitoring: Monitoring, **filters: object) -> list[Incident]:

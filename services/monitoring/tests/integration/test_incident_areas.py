@@ -1,16 +1,13 @@
 """Outages of a district or of a provider are one incident."""
 
 from common.events.event import event_of
-from monitoring.events.circuits import follow_circuits
 from monitoring.events.districts import keep_district
 from monitoring.operations.run_incidents import follow_all, look_again
 from monitoring.testing import REGION, Monitoring
-from monitoring.testing_incidents import listed, see
-from smartcity.inventory.v1.circuit_pb2 import Circuit
-from smartcity.inventory.v1.events_pb2 import CircuitChanged, DistrictChanged
+from monitoring.testing_incidents import lay, listed, see
+from smartcity.inventory.v1.events_pb2 import DistrictChanged
 from smartcity.inventory.v1.region_pb2 import District
 from smartcity.monitoring.v1 import incident_pb2
-from smartcity.monitoring.v1.check_pb2 import Check
 from smartcity.monitoring.v1.incident_pb2 import Incident
 
 
@@ -65,13 +62,8 @@ async def test_an_area_is_over_when_people_have_ended_all_its_parts(
 
 
 async def test_a_provider_that_fails_everywhere_is_one_incident(monitoring: Monitoring) -> None:
-    follow = follow_circuits(Check(), monitoring.clock)
     for number in range(20):
-        name = f"{REGION}/points/P-{number}/circuits/main"
-        circuit = Circuit(name=name, provider=f"{REGION}/providers/telkom")
-        event = event_of(CircuitChanged(circuit=circuit), name).numbered(1)
-        async with monitoring.database.transaction() as connection:
-            await follow(connection, event)
+        await lay(monitoring, number)
     await see(monitoring, "gsss", *range(20))
     await follow_all(monitoring.needs)
     (top,) = await listed(monitoring, top_level=True)

@@ -1,14 +1,20 @@
-"""Whom an outage hits: each point once."""
+"""Whom an outage hits: each point once, its own people and those of the points behind it."""
 
 from dataclasses import replace
 
+import pytest
 from monitoring.domain.casebook import Place
-from monitoring.domain.incident import Scope
+from monitoring.domain.incident import Incident, Scope
 from monitoring.testing_region import Region, place
 
 
 def served(*people: int | None) -> list[Place]:
     return [replace(place(n), people=one) for n, one in enumerate(people)]
+
+
+def figures(incident: Incident) -> tuple[int, ...]:
+    counts = (incident.point_count, incident.down_count)
+    return (*counts, incident.people, incident.people_down, incident.people_unknown)
 
 
 def test_people_are_summed_over_the_points_that_are_down_and_unknown_ones_counted() -> None:
@@ -54,3 +60,70 @@ def test_those_behind_a_point_of_a_district_s_incident_count_in_it() -> None:
     region.look("P-7")
     (area,) = region.of(Scope.DISTRICT)
     assert (area.down_count, area.people, area.people_down) == (7, 260, 160)
+
+
+def behind_each_other() -> Region:
+    """Return P-0, behind it P-1 and P-2, behind P-1 P-3; all are down but not looked at."""
+    above = (frozenset[str](), frozenset({"P-0"}), frozenset({"P-0"}), frozenset({"P-1"}))
+    points = zip(served(10, 100, None, 50), above, strict=True)
+    region = Region([replace(point, upstreams=upstreams) for point, upstreams in points])
+    region.texts = dict.fromkeys(region.texts, "ud")
+    return region
+
+
+def lasting(region: Region) -> dict[str | None, Incident]:
+    return {i.point_id: i for i in region.of(Scope.POINT) if i.lasts}
+
+
+@pytest.mark.parametrize("order", [("P-0", "P-1", "P-2", "P-3"), ("P-3", "P-2", "P-1", "P-0")])
+def test_those_behind_a_point_count_in_its_incident_in_whatever_order_they_are_seen(
+    order: tuple[str, ...],
+) -> None:
+    region = behind_each_other()
+    for point_id in order:
+        region.look(point_id)
+    first = lasting(region)
+    assert figures(first["P-0"]) == (4, 4, 160, 160, 1)
+    assert figures(first["P-1"]) == (2, 2, 150, 150, 0)
+    assert [first[f"P-{n}"].score for n in range(4)] == [40, 20, 10, 10]
+    assert not list(region.look(*order).changed())
+
+
+def test_one_behind_a_point_that_is_down_twice_counts_once_and_people_are_down_while_it_is() -> (
+    None
+):
+    region = behind_each_other()
+    region.look(*region.texts)
+    region.texts["P-2"] = "udu"
+    region.look("P-2")
+    assert figures(lasting(region)["P-0"]) == (4, 3, 160, 160, 1)
+    assert lasting(region)["P-0"].score == 30
+    region.texts["P-1"] = "udu"
+    region.look("P-1")  # P-3 is down by itself now
+    assert figures(lasting(region)["P-0"]) == (3, 1, 110, 10, 1)
+    region.texts["P-1"] = "uduuud"
+    region.look("P-1")
+    assert figures(lasting(region)["P-0"]) == (3, 2, 110, 110, 1)
+
+
+def test_an_incident_that_is_over_still_tells_whom_it_hit_and_how_urgent_it_was() -> None:
+    region = behind_each_other()
+    region.look(*region.texts)
+    region.texts["P-0"] = "udu"
+    region.look("P-0")
+    (over,) = (i for i in region.of(Scope.POINT) if i.point_id == "P-0")
+    assert (figures(over), over.score, over.lasts) == ((4, 0, 160, 0, 1), 40, False)
+    assert lasting(region).keys() == {"P-1", "P-2", "P-3"}
+    region.texts["P-0"] = "udud"
+    region.look("P-0")
+    assert figures(lasting(region)["P-0"]) == (4, 4, 160, 160, 1)
+
+
+def test_points_whose_lines_lead_in_a_circle_count_once() -> None:
+    region = Region(served(1, 20, 300))
+    for number, above in ((1, 0), (2, 1), (0, 2)):
+        mine = region.places[f"P-{number}"]
+        region.places[f"P-{number}"] = replace(mine, upstreams=frozenset({f"P-{above}"}))
+        region.texts[f"P-{number}"] = region.texts[f"P-{above}"] = "ud"
+        region.look(*region.texts)
+    assert {figures(i) for i in region.of(Scope.POINT)} == {(3, 3, 321, 321, 0)}
