@@ -4,7 +4,8 @@ from common.events.event import event_of
 from monitoring.events.districts import keep_district
 from monitoring.operations.run_incidents import follow_all, look_again
 from monitoring.testing import REGION, Monitoring
-from monitoring.testing_incidents import lay, listed, see
+from monitoring.testing_incidents import listed, see
+from monitoring.testing_inventory import lay
 from smartcity.inventory.v1.events_pb2 import DistrictChanged
 from smartcity.inventory.v1.region_pb2 import District
 from smartcity.monitoring.v1 import incident_pb2

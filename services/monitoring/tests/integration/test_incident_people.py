@@ -2,7 +2,8 @@
 
 from monitoring.operations.run_incidents import follow_all
 from monitoring.testing import REGION, Monitoring
-from monitoring.testing_incidents import inventory_tells, lay, listed, see
+from monitoring.testing_incidents import listed, see
+from monitoring.testing_inventory import inventory_tells, lay
 from smartcity.inventory.v1.events_pb2 import PointUpdated
 from smartcity.monitoring.v1 import incident_pb2
 from smartcity.monitoring.v1.incident_pb2 import Incident

@@ -9,7 +9,8 @@ from devstack.waiting import until
 from monitoring.operations.follow_outages import follow_outages
 from monitoring.operations.run_incidents import follow_all
 from monitoring.testing import NOON, REGION, Monitoring
-from monitoring.testing_incidents import inventory_tells, listed, see, timeline, told
+from monitoring.testing_incidents import listed, see, timeline, told
+from monitoring.testing_inventory import inventory_tells
 from smartcity.inventory.v1.events_pb2 import PointSuspended
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.monitoring.v1.incident_pb2 import Incident

@@ -27,9 +27,11 @@ def follow_circuits(default: Check, clock: Callable[[], datetime]) -> Handle:
         if event.type != CHANGED:
             return  # a kind of event that this release does not know yet
         told = CircuitChanged.FromString(event.body)
-        keep = circuits.forget if told.deleted else circuits.store
-        await keep(connection, told.circuit, event.sequence)
         today = day_in(region_of(told.circuit.name), clock())
+        if told.deleted:
+            await circuits.forget(connection, told.circuit, event.sequence)
+        else:
+            await circuits.store(connection, told.circuit, event.sequence, today)
         await derive_check(connection, told, default, today)
 
     return follow
