@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from common.events.event import event_of
+from common.events.event import Event, event_of
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.events_pb2 import CircuitChanged
 from smartcity.inventory.v1.point_pb2 import Point
@@ -30,11 +30,18 @@ async def inventory_tells(
         await keep_point(connection, event)
 
 
-async def lay(monitoring: Monitoring, number: int, sequence: int = 1, **fields: Any) -> None:
-    """Handle an event about a point's main circuit, which is telkom's but for the fields."""
-    name = f"{REGION}/points/P-{number}/circuits/main"
+def line_told(
+    number: int, sequence: int = 1, *, line: str = "main", deleted: bool = False, **fields: Any
+) -> Event:
+    """Return an event about a circuit of a point, which is telkom's but for the fields."""
+    name = f"{REGION}/points/P-{number}/circuits/{line}"
     given: dict[str, Any] = {"name": name, "provider": f"{REGION}/providers/telkom"}
-    change = CircuitChanged(circuit=Circuit(**given | fields))
+    change = CircuitChanged(circuit=Circuit(**given | fields), deleted=deleted)
+    return event_of(change, name).numbered(sequence)
+
+
+async def lay(monitoring: Monitoring, *about: int, **told: Any) -> None:
+    """Handle an event about a circuit of a point, both as `line_told` takes them."""
     follow = follow_circuits(Check(), monitoring.clock)
     async with monitoring.database.transaction() as connection:
-        await follow(connection, event_of(change, name).numbered(sequence))
+        await follow(connection, line_told(*about, **told))

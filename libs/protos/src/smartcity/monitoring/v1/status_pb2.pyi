@@ -567,8 +567,8 @@ class WatchStatusesRequest(_message.Message):
 
     @_builtins.property
     def provider(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only points that have a circuit in service of one of these providers, for example `regions/64.01/providers/TELKOM`,
-        when their status changes; that a circuit came or went is not told by itself.
+        """Only points that have a circuit in service of one of these providers, for example
+        `regions/64.01/providers/TELKOM`. A point that gets or loses a provider is told too.
         """
 
     def __init__(
