@@ -1,8 +1,11 @@
 """Outages of a district or of a provider are one incident."""
 
 from common.events.event import event_of
+from google.type.date_pb2 import Date
+from monitoring.domain.incident import Scope
 from monitoring.events.districts import keep_district
 from monitoring.operations.run_incidents import follow_all, look_again
+from monitoring.storage import places
 from monitoring.testing import REGION, Monitoring
 from monitoring.testing_incidents import listed, see
 from monitoring.testing_inventory import lay
@@ -70,6 +73,26 @@ async def test_a_provider_that_fails_everywhere_is_one_incident(monitoring: Moni
     (top,) = await listed(monitoring, top_level=True)
     assert (top.scope, top.provider) == (Incident.PROVIDER, f"{REGION}/providers/telkom")
     assert top.down_count == 20
+
+
+async def test_a_line_that_has_ended_puts_no_blame_on_its_provider_nor_on_the_point_it_came_from(
+    monitoring: Monitoring,
+) -> None:
+    mast, ended = f"{REGION}/points/P-19", Date(year=2026, month=11, day=24)
+    for number in range(10):
+        await lay(monitoring, number, end_date=ended, upstream_point=mast)
+    await see(monitoring, "gsss", 19, *range(10))
+    await follow_all(monitoring.needs)
+    async with monitoring.database.read() as connection:
+        assert {area.scope for area in await places.count(connection, "64.01")} == {Scope.DISTRICT}
+    found = await listed(monitoring)
+    assert {(one.scope, one.parent_incident) for one in found} == {(Incident.POINT, "")}
+    for number in range(10):
+        await lay(monitoring, number, 2)
+    await look_again(monitoring.needs)
+    await follow_all(monitoring.needs)
+    (provider,) = [i for i in await listed(monitoring) if i.scope == Incident.PROVIDER]
+    assert provider.down_count == 10
 
 
 ADD_MANY = """
