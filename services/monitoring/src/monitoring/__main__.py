@@ -23,6 +23,7 @@ from monitoring.operations.run_incidents import run_incidents
 from monitoring.operations.run_notifier import run_notifier
 from monitoring.operations.run_writer import run_writer
 from monitoring.operations.show_figures import run_figures
+from monitoring.operations.turn_circuits import run_circuits
 from monitoring.operations.turn_maintenance import run_maintenance
 from monitoring.settings import MigrationSettings, MonitoringSettings, ProberSettings
 
@@ -77,6 +78,7 @@ async def _serve(settings: MonitoringSettings) -> None:
                 partial(run_writer, needs),
                 partial(run_incidents, needs),
                 partial(run_maintenance, needs),
+                partial(run_circuits, needs),
                 partial(run_roll_ups, needs),
                 partial(run_notifier, needs),
                 partial(run_figures, needs),

@@ -9,9 +9,12 @@ import grpc
 import pytest
 from common.postgres.database import Connection
 from common.rpc.refusals import refusal_of
+from google.type.date_pb2 import Date
+from monitoring.operations.turn_circuits import turn_circuits
 from monitoring.storage import public_statuses
 from monitoring.storage.public_statuses import PublicPoint
 from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured, write_measurements
+from monitoring.testing_inventory import lay
 from smartcity.inventory.v1.point_pb2 import Point
 from smartcity.monitoring.v1 import status_pb2
 from smartcity.monitoring.v1.status_pb2 import ListPublicStatusesRequest, ListStatusesRequest
@@ -86,6 +89,35 @@ async def test_counts_are_over_the_filter(busy: Monitoring) -> None:
     assert dict(answer.provider_counts) == both
     (third,) = (one for one in answer.statuses if one.point.endswith("P-3"))
     assert list(third.providers) == providers("ICON", "TELKOM")
+
+
+async def counted(monitoring: Monitoring, provider: str) -> tuple[list[int], int]:
+    """Return who is found by a provider, and how many of all points are said to be its."""
+    (name,) = providers(provider)
+    found = numbers(await listed(monitoring, provider=[name]))
+    return found, (await listed(monitoring)).provider_counts[name]
+
+
+async def test_only_circuits_in_service_count_from_the_region_s_midnight_to_midnight(
+    monitoring: Monitoring,
+) -> None:
+    today, tomorrow = Date(year=2026, month=11, day=24), Date(year=2026, month=11, day=25)
+    await lay(monitoring, 0)
+    await lay(monitoring, 1, end_date=today)
+    await lay(monitoring, 2, start_date=today, end_date=tomorrow)
+    await lay(monitoring, 3, start_date=tomorrow)
+    assert await turn_circuits(monitoring.needs) == 0
+    assert await counted(monitoring, "telkom") == ([0, 2], 2)
+    some = (await listed(monitoring, district=f"{REGION}/districts/64.01.02")).statuses
+    shown = {one.point: list(one.providers) for one in some}
+    assert shown[f"{REGION}/points/P-1"] == []
+    monitoring.clock.time = NOON.replace(hour=15, minute=59)
+    assert await turn_circuits(monitoring.needs) == 0
+    monitoring.clock.time = NOON.replace(hour=16)  # 00:00 in Paser
+    assert await turn_circuits(monitoring.needs) == 2
+    assert await counted(monitoring, "telkom") == ([0, 3], 2)
+    await lay(monitoring, 1, 2, end_date=Date(year=2027, month=1, day=1))
+    assert await counted(monitoring, "telkom") == ([0, 1, 3], 3)
 
 
 async def test_an_unknown_kind_is_refused_with_what_is_allowed(busy: Monitoring) -> None:

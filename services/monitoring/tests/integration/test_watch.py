@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -13,9 +14,13 @@ from common.caller import CALLER, Caller
 from common.events.event import event_of
 from common.rpc.refusals import refusal_of
 from devstack.waiting import until
+from google.type.date_pb2 import Date
+from monitoring.events.circuits import follow_circuits
 from monitoring.events.points import keep_point
+from monitoring.operations import turn_circuits
 from monitoring.operations import watch_statuses as watching
 from monitoring.testing import NOON, POINTS, REGION, Monitoring, measured, write_measurements
+from monitoring.testing_inventory import lay, line_told
 from smartcity.inventory.v1.events_pb2 import (
     PointDeleted,
     PointResumed,
@@ -24,6 +29,7 @@ from smartcity.inventory.v1.events_pb2 import (
 )
 from smartcity.inventory.v1.point_pb2 import FO, Point
 from smartcity.monitoring.v1 import status_pb2
+from smartcity.monitoring.v1.check_pb2 import Check
 from smartcity.monitoring.v1.status_pb2 import WatchStatusesRequest
 
 State = status_pb2.State
@@ -37,6 +43,7 @@ class Watcher:
         self._filters = filters
         self.names: list[str] = []
         self.removed: list[str] = []
+        self.lines: list[tuple[str, ...]] = []
         self.token = token
         self.wholes = 0
         self.changes: list[tuple[str, int]] = []
@@ -60,6 +67,10 @@ class Watcher:
                 self.states[status.point] = status.state
                 if not part.is_snapshot:
                     self.names.append(status.display_name)
+                    point, *lines = (
+                        n.rpartition("/")[2] for n in (status.point, *status.providers)
+                    )
+                    self.lines.append((point, *lines))
                     self.changes.append((status.point.rpartition("/")[2], status.state))
             self.removed += [point.rpartition("/")[2] for point in part.removed_points]
             self.wholes += part.is_snapshot and not whole
@@ -81,6 +92,15 @@ class Watcher:
         async def so() -> bool:
             self._told_of_failure()
             return self.changes == list(changes)
+
+        return await until(so, within_s=20)
+
+    async def saw_lines(self, *lines: tuple[str, ...]) -> bool:
+        """Wait until exactly these points were told, with the providers that they had."""
+
+        async def so() -> bool:
+            self._told_of_failure()
+            return self.lines == list(lines)
 
         return await until(so, within_s=20)
 
@@ -215,6 +235,83 @@ async def test_a_point_that_moves_out_of_a_filter_is_told_there_and_a_new_one_is
 
     assert await until(told, within_s=20)
     assert here.removed == []
+
+
+TODAY, TOMORROW = (Date(year=2026, month=11, day=day) for day in (24, 25))
+
+
+async def test_a_watcher_of_a_provider_is_told_of_points_that_get_and_lose_its_lines(
+    monitoring: Monitoring, watchers: list[Watcher]
+) -> None:
+    monitoring.tell()
+    await lay(monitoring, 1)
+    watcher = Watcher(monitoring, provider=[f"{REGION}/providers/telkom"])
+    watchers.append(watcher)
+    await watcher.ready()
+    assert set(watcher.states) == {f"{REGION}/points/P-1"}
+    icon = {"provider": f"{REGION}/providers/icon"}
+    await lay(monitoring, 2)
+    await lay(monitoring, 2, 2, download_mbps=100)  # nobody is shown that
+    await lay(monitoring, 2, 1, **icon)  # an older event, which comes late
+    await lay(monitoring, 2, line="second")  # of telkom, too
+    await lay(monitoring, 2, 3, **icon)
+    await lay(monitoring, 2, 2, line="second", deleted=True)
+    await lay(monitoring, 1, 2, end_date=TODAY)
+    seen = [("P-2", "telkom"), ("P-2", "icon", "telkom"), ("P-2", "icon"), ("P-1",)]
+    assert await watcher.saw_lines(*seen)
+    await inventory_tells(monitoring, PointSuspended, 2, state=Point.SUSPENDED)
+    await lay(monitoring, 1, 3)  # of a point that is out of service nobody is told
+    await inventory_tells(monitoring, PointResumed, 3)
+    assert await watcher.saw_lines(*seen, ("P-1", "telkom"))
+
+
+async def test_a_watcher_of_a_provider_is_told_of_lines_that_begin_and_end_with_the_day(
+    monitoring: Monitoring, watchers: list[Watcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitoring.tell()
+    await lay(monitoring, 1, end_date=TOMORROW)
+    await lay(monitoring, 2, start_date=TOMORROW)
+    await lay(monitoring, 3, end_date=TOMORROW)
+    watcher = Watcher(monitoring, provider=[f"{REGION}/providers/telkom"])
+    watchers.append(watcher)
+    await watcher.ready()
+    monitoring.clock.time = NOON + timedelta(hours=12)
+    await lay(monitoring, 3, 2, end_date=TOMORROW, download_mbps=100)  # before the loop has looked
+    assert await watcher.saw_lines(("P-3",))
+    monkeypatch.setattr(turn_circuits, "AT_ONCE", 1)
+    turning = asyncio.create_task(turn_circuits.run_circuits(monitoring.needs))
+    assert await watcher.saw_lines(("P-3",), ("P-1",), ("P-2", "telkom"))
+    turning.cancel()
+    await asyncio.wait([turning])
+
+
+WAITING = """
+SELECT count(*)
+  FROM pg_stat_activity
+ WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+async def test_a_point_that_loses_both_lines_at_once_is_told_without_any(
+    monitoring: Monitoring, watchers: list[Watcher]
+) -> None:
+    monitoring.tell()
+    for line in ("main", "second"):
+        await lay(monitoring, 1, line=line)
+    watcher = Watcher(monitoring, provider=[f"{REGION}/providers/telkom"])
+    watchers.append(watcher)
+    await watcher.ready()
+    follow = follow_circuits(Check(), monitoring.clock)
+    async with monitoring.database.transaction() as connection:
+        await follow(connection, line_told(1, 2, deleted=True))
+        other = asyncio.create_task(lay(monitoring, 1, 2, line="second", deleted=True))
+
+        async def stands() -> bool:
+            return other.done() or bool(await connection.fetchval(WAITING))
+
+        assert await until(stands, within_s=20)
+    await other
+    assert await watcher.saw_lines(("P-1",))
 
 
 async def test_a_point_out_of_service_stays_removed_whatever_is_measured_there(

@@ -2,37 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import datetime
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from monitoring.domain.areas import Area, area_rules
-from monitoring.domain.casebook import Casebook, Place, failures, gone
-from monitoring.domain.incident import Incident, Scope, Stage
-from monitoring.domain.outages import Interval, Outage, outages
+from monitoring.domain.incident import Scope, Stage
+from monitoring.domain.outages import Outage, outages
 from monitoring.domain.priority import Priority, priority_of, score
-from monitoring.domain.timeline import State
-
-START = datetime(2026, 11, 24, 2, tzinfo=UTC)
-LETTERS = {"u": State.UP, "g": State.DEGRADED, "d": State.DOWN, "-": State.UNKNOWN}
-
-
-def minute(number: float) -> datetime:
-    return START + timedelta(minutes=number)
-
-
-def intervals(text: str, step: float = 10) -> list[Interval]:
-    """Return states of ten minutes each; equal neighbours are one, the last lasts."""
-    found: list[Interval] = []
-    for place, letter in enumerate(text):
-        if not found or found[-1].state is not LETTERS[letter]:
-            if found:
-                found[-1] = found[-1]._replace(end=minute(place * step))
-            found.append(Interval(minute(place * step), None, LETTERS[letter]))
-    return found
+from monitoring.testing_region import START, Region, intervals, minute, place
 
 
 def shown(found: Sequence[Outage]) -> list[tuple[int, int | None]]:
@@ -66,39 +46,6 @@ def test_outages_last_until_an_answer_and_over_short_recoveries(
     assert shown(outages(intervals(text))) == found
 
 
-def place(number: int, district: str = "64.01.01", *providers: str) -> Place:
-    title, owners = f"Titik {number}", frozenset(providers)
-    return Place(f"P-{number}", title, district, owners, in_service=True, score=10.0)
-
-
-class Region:
-    """A region whose points are looked at in whatever order, as the engine does."""
-
-    def __init__(self, places: Sequence[Place]) -> None:
-        self.places = {p.point_id: p for p in places}
-        self.incidents: dict[str, Incident] = {}
-        self.texts = {p.point_id: "u" for p in places}
-        self._numbers = count(1)
-
-    def look(self, *point_ids: str, at: float = 1000) -> Casebook:
-        numbers = self._numbers
-        book = Casebook("64.01", minute(at), lambda: f"2026-{next(numbers):04}", {**self.incidents})
-        for point_id in point_ids:
-            found = outages(intervals(self.texts[point_id]))
-            book.follow(self.places.get(point_id) or gone(point_id), found)
-        sizes = {
-            area: sum(area in p.areas for p in self.places.values())
-            for p in self.places.values()
-            for area in p.areas
-        }
-        book.join(failures(book.incidents.values(), self.places), sizes, area_rules())
-        self.incidents = book.incidents
-        return book
-
-    def of(self, scope: Scope) -> list[Incident]:
-        return [i for i in self.incidents.values() if i.scope is scope]
-
-
 def test_an_outage_is_one_incident_until_it_answers() -> None:
     region = Region([place(1)])
     region.texts["P-1"] = "ud"
@@ -112,60 +59,6 @@ def test_an_outage_is_one_incident_until_it_answers() -> None:
     (over,) = region.of(Scope.POINT)
     assert (over.end, over.stage, over.down_count) == (minute(20), Stage.RESOLVED, 0)
     assert over.version == 2
-
-
-def test_people_are_summed_over_the_points_that_are_down_and_unknown_ones_counted() -> None:
-    served = (120, 80, None, 0, None)
-    places = [replace(place(n), people=people) for n, people in enumerate(served)]
-    region = Region(places)
-    for point_id in region.texts:
-        region.texts[point_id] = "ud"
-    region.look(*region.texts)
-    (area,) = region.of(Scope.DISTRICT)
-    assert (area.people, area.people_down, area.people_unknown) == (200, 200, 2)
-    region.texts["P-0"] = region.texts["P-2"] = "udu"
-    region.look("P-0", "P-2")
-    (area,) = region.of(Scope.DISTRICT)
-    assert (area.people, area.people_down, area.people_unknown) == (200, 80, 2)
-    first = next(i for i in region.of(Scope.POINT) if i.point_id == "P-0")
-    assert (first.people, first.people_down, first.people_unknown) == (120, 0, 0)
-    region.places["P-1"] = replace(region.places["P-1"], people=90)
-    region.look("P-1")
-    (area,) = region.of(Scope.DISTRICT)
-    assert (area.people, area.people_down) == (210, 90)
-
-
-def test_a_point_that_goes_down_twice_in_an_incident_of_its_district_counts_once() -> None:
-    region = Region([replace(place(n), people=10 if n else None) for n in range(6)])
-    for text, other in (("ud", "ud"), ("uduuud", "uddddd")):
-        region.texts |= {f"P-{n}": text for n in range(5)} | {"P-5": other}
-        region.look(*region.texts)
-    (area,) = region.of(Scope.DISTRICT)
-    assert len([i for i in region.of(Scope.POINT) if i.parent_id == area.incident_id]) == 11
-    assert (area.point_count, area.down_count) == (6, 6)
-    assert (area.people, area.people_down, area.people_unknown) == (50, 50, 1)
-
-
-def test_those_behind_a_point_of_a_district_s_incident_count_in_it() -> None:
-    behind = [replace(place(n), people=100, upstreams=frozenset({"P-0"})) for n in (7, 8)]
-    region = Region([*(replace(place(n), people=10) for n in range(6)), *behind])
-    region.texts = dict.fromkeys(region.texts, "ud")
-    region.look(*region.texts)
-    (area,) = region.of(Scope.DISTRICT)
-    parts = [i.parent_id == area.incident_id for i in region.of(Scope.POINT)]
-    assert (parts.count(True), parts.count(False)) == (6, 2)
-    assert (area.point_count, area.people, area.people_down) == (8, 260, 260)
-    region.texts["P-7"] = "udu"
-    region.look("P-7")
-    (area,) = region.of(Scope.DISTRICT)
-    assert (area.down_count, area.people, area.people_down) == (7, 260, 160)
-
-
-def test_the_people_that_a_point_serves_make_it_urgent() -> None:
-    monday = datetime(2026, 11, 23, 10, tzinfo=UTC)
-    assert score("OPD", monday) == score("OPD", monday, 100)
-    assert score("OPD", monday, 700) == 7 * score("OPD", monday)
-    assert priority_of(score("OPD", monday, 0)) is Priority.LOW
 
 
 def test_an_incident_is_opened_again_within_a_quarter_of_an_hour_and_not_later() -> None:
@@ -391,6 +284,12 @@ def test_priority_follows_from_who_is_without_what_when(
     kind: str, local: datetime, priority: Priority
 ) -> None:
     assert priority_of(score(kind, local)) is priority
+
+
+def test_the_people_that_a_point_serves_make_it_urgent() -> None:
+    assert score("OPD", MONDAY_10) == score("OPD", MONDAY_10, 100)
+    assert score("OPD", MONDAY_10, 700) == 7 * score("OPD", MONDAY_10)
+    assert priority_of(score("OPD", MONDAY_10, 0)) is Priority.LOW
 
 
 def test_rules_need_a_part_of_a_large_district() -> None:

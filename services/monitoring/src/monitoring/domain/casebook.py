@@ -12,6 +12,7 @@ from typing import Any
 from monitoring.domain.areas import Area, AreaRules, Failure, areas_of, failing_together
 from monitoring.domain.incident import Entry, Incident, Scope
 from monitoring.domain.outages import Outage
+from monitoring.domain.reach import counted, parts_of, points_below
 
 Period = tuple[datetime, datetime]
 
@@ -104,8 +105,7 @@ class Casebook:
             members = members or failing_together(area, loose, sizes.get(area, 0), rules)
             if members:
                 self._gather(area, lasting or self._open_area(area, members), members)
-        for scope in (Scope.DISTRICT, Scope.PROVIDER):
-            self._sum_up(scope)
+        self._sum_up()
 
     def _follow_one(self, place: Place, outage: Outage, matched: Sequence[Incident]) -> None:
         ended = max((i.end for i in matched if i.by_hand and i.end), default=None)
@@ -122,7 +122,7 @@ class Casebook:
         self, place: Place, mine: Sequence[Incident], start: datetime, end: datetime | None
     ) -> None:
         kept = next((i for i in mine if i.lasts), mine[0])
-        self._respan(replace(kept, score=place.score, **_people(place)), start, end)
+        self._respan(kept if end else replace(kept, **_own(place)), start, end)
         self._calm(self.incidents[kept.incident_id], place)
         for other in mine:
             if other is not kept and other.parent_id != kept.incident_id:
@@ -144,18 +144,18 @@ class Casebook:
             title=place.title,
             point_id=place.point_id,
             district=place.district,
-            score=place.score,
-            **_people(place),
+            **_own(place),
             start=start,
             create_time=self.now,
             update_time=self.now,
         )
+        incident = counted(incident, [incident])
         self._put(incident, "OPENED", f"no answer since {_shown(start)}")
         if end is not None:
             self._respan(incident, start, end)
 
     def _respan(self, incident: Incident, start: datetime, end: datetime | None) -> None:
-        after = replace(incident.spanning(start, end), down_count=0 if end else 1)
+        after = incident.over(start, end) if end else incident.spanning(start, None)
         if (after.start, after.end) == (incident.start, incident.end):
             self._keep(after)
         elif after.lasts and not incident.lasts:
@@ -169,22 +169,21 @@ class Casebook:
     def _absorb(self, incident: Incident, kept: Incident, start: datetime) -> None:
         text = f"late measurements: the same outage as {kept.incident_id}"
         end = incident.end or max(incident.start, start)
-        after = replace(incident.spanning(incident.start, end), parent_id=kept.incident_id)
-        self._put(replace(after, down_count=0), "CORRECTED", text)
+        after = replace(incident.over(incident.start, end), parent_id=kept.incident_id)
+        self._put(after, "CORRECTED", text)
 
     def _take_back(self, incident: Incident) -> None:
         """Leave of an incident whose outage never was only that it was there."""
         if incident.by_hand or incident.end == incident.start:
             return
-        after = replace(incident.spanning(incident.start, incident.start), down_count=0)
+        after = incident.over(incident.start, incident.start)
         self._put(after, "CORRECTED", "late measurements: there was no outage")
 
     def _close(self, incidents: Iterable[Incident], why: str) -> None:
         for incident in incidents:
             if incident.lasts:
                 end = max(self.now, incident.start)
-                after = replace(incident.spanning(incident.start, end), down_count=0)
-                self._put(after, "RESOLVED", why)
+                self._put(incident.over(incident.start, end), "RESOLVED", why)
 
     def _hang(self, down: Iterable[Failure], rules: AreaRules) -> None:
         """Make the outage of a point a part of the one upstream, whichever was seen first.
@@ -270,35 +269,29 @@ class Casebook:
     def _children(self, incident_id: str) -> list[Incident]:
         return [i for i in self.incidents.values() if i.parent_id == incident_id]
 
-    def _sum_up(self, scope: Scope) -> None:
-        children: dict[str, list[Incident]] = {}
-        for incident in self.incidents.values():
-            if incident.parent_id:
-                children.setdefault(incident.parent_id, []).append(incident)
-        for parent_id in children:
-            parent = self.incidents.get(parent_id)
-            if parent is not None and parent.scope is scope and not parent.by_hand:
-                self._sum(parent, _points_below(parent_id, children))
+    def _sum_up(self) -> None:
+        """Bring the figures of points that are down, and of all areas, up to date.
 
-    def _sum(self, parent: Incident, parts: Sequence[Incident]) -> None:
-        down = sum(i.down_count for i in parts)
-        ends = [i.end for i in parts if i.end]
-        end = None if down else max(ends, default=parent.start)
-        each = _last_of_each_point(parts)
-        counted = replace(
-            parent,
-            point_count=sum(i.point_count for i in each),
-            down_count=down,
-            people=sum(i.people for i in each),
-            people_down=sum(i.people_down for i in parts),
-            people_unknown=sum(i.people_unknown for i in each),
-            score=max(parent.score, sum(i.score for i in parts if i.lasts)),
-        )
-        start = min(i.start for i in parts)
-        after = counted.spanning(start, end)
-        if after.lasts and not parent.lasts:
-            self._put(after, "REOPENED", f"{down} points are down again")
-        elif parent.lasts and not after.lasts:
+        A point's incident that is over keeps those that it had last: who is still down behind it is
+        a part of it no more, but was hit by it.
+        """
+        parts = parts_of(self.incidents.values())
+        for incident in list(self.incidents.values()):
+            points = points_below(incident.incident_id, parts)
+            if incident.scope is not Scope.POINT and points and not incident.by_hand:
+                self._sum(incident, points)
+            elif incident.scope is Scope.POINT and incident.lasts:
+                self._keep(counted(incident, [incident, *points]))
+
+    def _sum(self, area: Incident, points: Sequence[Incident]) -> None:
+        summed = counted(area, points)
+        ends = [i.end for i in points if i.end]
+        end = None if summed.down_count else max(ends, default=area.start)
+        most_urgent = replace(summed, score=max(area.score, summed.score))
+        after = most_urgent.spanning(min(i.start for i in points), end)
+        if after.lasts and not area.lasts:
+            self._put(after, "REOPENED", f"{after.down_count} points are down again")
+        elif area.lasts and not after.lasts:
             self._put(after, "RESOLVED", "all points answer")
         else:
             self._keep(after)
@@ -310,8 +303,6 @@ class Casebook:
     def _keep(self, incident: Incident) -> None:
         """Keep an incident as it is now; its version and time follow when it has changed."""
         before = self._before.get(incident.incident_id)
-        if incident.scope is Scope.POINT:
-            incident = replace(incident, people_down=incident.people * bool(incident.down_count))
         version = before.version + 1 if before else 1
         moved = replace(incident, version=version, update_time=self.now)
         same = (
@@ -324,31 +315,14 @@ class Casebook:
         self.entries.append(Entry(incident_id, action, text))
 
 
-def _points_below(
-    incident_id: str, children: Mapping[str, Sequence[Incident]]
-) -> Sequence[Incident]:
-    """Return the points' incidents that are parts of it, and of those, the ones behind them."""
-    below = [
-        part
-        for one in children.get(incident_id, ())
-        for part in (one, *_points_below(one.incident_id, children))
-    ]
-    return [part for part in below if part.scope is Scope.POINT]
-
-
-def _last_of_each_point(parts: Iterable[Incident]) -> Collection[Incident]:
-    """Leave of a point that went down several times its last outage: it hits nobody new."""
-    ordered = sorted(parts, key=lambda part: part.start)
-    return {part.point_id or part.incident_id: part for part in ordered}.values()
-
-
 def gone(point_id: str) -> Place:
     """Return what is known of a point that was deleted."""
     return Place(point_id, "", "", frozenset(), in_service=False, score=0.0)
 
 
-def _people(place: Place) -> dict[str, Any]:
-    return {"people": place.people or 0, "people_unknown": int(place.people is None)}
+def _own(place: Place) -> dict[str, Any]:
+    people, unknown = place.people or 0, int(place.people is None)
+    return {"own_people": people, "own_unknown": unknown, "own_score": place.score}
 
 
 def failures(incidents: Iterable[Incident], places: Mapping[str, Place]) -> Iterator[Failure]:

@@ -35,7 +35,7 @@ class Incident:
     parent_id: str | None = None
     stage: Stage = Stage.OPEN
     score: float = 0.0
-    """How urgent it is: people times weight, by `priority`."""
+    """How urgent it is: the sum over the points that are down in it, by `priority`."""
     start: datetime
     end: datetime | None = None
     point_count: int = 1
@@ -46,6 +46,12 @@ class Incident:
     """Served by those of them that are down now."""
     people_unknown: int = 0
     """How many of the points serve nobody knows how many."""
+    own_people: int = 0
+    """Of a point's incident: served by that point alone, without those behind it."""
+    own_unknown: int = 0
+    """1 when nobody knows how many it serves."""
+    own_score: float = 0.0
+    """How urgent its outage is by itself."""
     flapping: bool = False
     reopen_count: int = 0
     assignee: str = ""
@@ -70,6 +76,10 @@ class Incident:
             return replace(self, start=start)
         count = self.reopen_count + 1
         return replace(self, start=start, end=None, stage=Stage.OPEN, reopen_count=count)
+
+    def over(self, start: datetime, end: datetime) -> "Incident":
+        """Return it as one that is over, in which nobody is down any more."""
+        return replace(self.spanning(start, end), down_count=0, people_down=0)
 
 
 @dataclass(frozen=True, slots=True)

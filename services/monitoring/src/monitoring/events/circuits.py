@@ -12,7 +12,7 @@ from smartcity.inventory.v1.events_pb2 import CircuitChanged
 from smartcity.monitoring.v1.check_pb2 import Check
 
 from monitoring.operations.derive_check import derive_check
-from monitoring.storage import circuits
+from monitoring.operations.follow_circuit import follow_circuit
 
 INTEREST = Interest(
     "monitoring-circuits", "INVENTORY", ("smartcity.*.inventory.circuit.>",), newest_only=True
@@ -27,9 +27,9 @@ def follow_circuits(default: Check, clock: Callable[[], datetime]) -> Handle:
         if event.type != CHANGED:
             return  # a kind of event that this release does not know yet
         told = CircuitChanged.FromString(event.body)
-        keep = circuits.forget if told.deleted else circuits.store
-        await keep(connection, told.circuit, event.sequence)
-        today = day_in(region_of(told.circuit.name), clock())
+        now = clock()
+        await follow_circuit(connection, told, event.sequence, now)
+        today = day_in(region_of(told.circuit.name), now)
         await derive_check(connection, told, default, today)
 
     return follow

@@ -78,10 +78,8 @@ async def resolve_incident(
     def change(before: Incident) -> tuple[Incident, str, str]:
         _require_lasting(before)
         end = max(needs.clock(), before.start)
-        after = replace(before.spanning(before.start, end), by_hand=True)
-        if before.scope is Scope.POINT:
-            after = replace(after, down_count=0, people_down=0)
-        return after, "RESOLVED", request.text
+        ended = before.over if before.scope is Scope.POINT else before.spanning
+        return replace(ended(before.start, end), by_hand=True), "RESOLVED", request.text
 
     return await _change(needs, request, "resolve", change)
 

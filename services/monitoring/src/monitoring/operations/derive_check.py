@@ -6,7 +6,6 @@ from common.errors import FieldsInvalid
 from common.names import last_id
 from common.postgres import history
 from common.postgres.database import Connection
-from google.type import date_pb2
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.events_pb2 import CircuitChanged
 from smartcity.monitoring.v1 import check_pb2
@@ -15,6 +14,7 @@ from smartcity.monitoring.v1.check_pb2 import Check
 from monitoring.operations.publish import MUTATIONS
 from monitoring.operations.write_check import complete_check
 from monitoring.storage import checks
+from monitoring.storage.circuits import service_days
 
 
 async def derive_check(
@@ -37,8 +37,7 @@ async def derive_check(
         await _move(connection, before, circuit)
     else:
         await _begin(connection, name, circuit, default)
-    days = _day(circuit.start_date), _day(circuit.end_date)
-    await checks.set_service(connection, name, *days)
+    await checks.set_service(connection, name, *service_days(circuit))
     await history.link(connection)
 
 
@@ -78,9 +77,5 @@ async def _end(connection: Connection, before: Check | None) -> None:
 
 
 def _is_over(circuit: Circuit, today: date) -> bool:
-    end = _day(circuit.end_date)
+    _, end = service_days(circuit)
     return end is not None and end <= today
-
-
-def _day(message: date_pb2.Date) -> date | None:
-    return date(message.year, message.month, message.day) if message.year else None

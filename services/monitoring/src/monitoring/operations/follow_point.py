@@ -17,7 +17,7 @@ from monitoring.storage import points, statuses
 from monitoring.storage.measurements import PointKey
 from monitoring.storage.points import Shown
 
-APPEARED = ("displayName", "district", "kind", "name", "point", "technology")
+APPEARED = ("displayName", "district", "kind", "name", "point", "providers", "technology")
 """What a status has beside its state, which begins to be listed."""
 
 

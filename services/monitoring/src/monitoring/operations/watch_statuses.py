@@ -95,7 +95,11 @@ def _matches(
         (not request.state or {status.state, previous} & set(request.state))
         and (not request.kind or status.kind in request.kind or "kind" in fields)
         and (request.district in ("", status.district) or "district" in fields)
-        and (not request.provider or set(status.providers) & set(request.provider))
+        and (
+            not request.provider
+            or set(status.providers) & set(request.provider)
+            or "providers" in fields
+        )
     )
 
 

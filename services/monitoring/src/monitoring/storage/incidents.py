@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from common.names import ids, last_id
 from common.postgres.database import Connection, Row
@@ -39,6 +40,9 @@ WRITTEN = {
     "people": "integer",
     "people_down": "integer",
     "people_unknown": "integer",
+    "own_people": "integer",
+    "own_unknown": "integer",
+    "own_score": "float8",
     "flapping": "boolean",
     "reopen_count": "integer",
     "assignee": "text",
@@ -190,8 +194,8 @@ async def read_case(
 ) -> dict[str, Incident]:
     """Return what the engine needs to look at points, each from a time on; by id.
 
-    That is all incidents that last, those of the points which ended after their time, the areas
-    that they are parts of, and all parts of those.
+    That is all incidents that last, those of the points which ended after their time, what they are
+    parts of, and all parts of any of those.
     """
     rows = await connection.fetch(READ_LASTING, region)
     rows += await connection.fetch(READ_ENDED, region, list(lower), list(lower.values()))
@@ -199,9 +203,12 @@ async def read_case(
     while above := {i.parent_id for i in found.values() if i.parent_id} - found.keys():
         some = await connection.fetch(READ_SOME, region, list(above))
         found |= {incident.incident_id: incident for incident in map(_incident, some)}
-    areas = [i.incident_id for i in found.values() if i.scope is not Scope.POINT]
-    parts = map(_incident, await connection.fetch(READ_PARTS, region, areas))
-    return {part.incident_id: part for part in parts} | found
+    new = list(found)
+    while new:
+        parts = map(_incident, await connection.fetch(READ_PARTS, region, new))
+        below = {part.incident_id: part for part in parts if part.incident_id not in found}
+        found, new = below | found, list(below)
+    return found
 
 
 async def lasting(connection: Connection) -> list[PointKey]:
@@ -322,6 +329,9 @@ def _row(incident: Incident) -> Iterable[object]:
         incident.people,
         incident.people_down,
         incident.people_unknown,
+        incident.own_people,
+        incident.own_unknown,
+        incident.own_score,
         incident.flapping,
         incident.reopen_count,
         incident.assignee,
@@ -353,6 +363,9 @@ def _incident(row: Row) -> Incident:
         people=row["people"],
         people_down=row["people_down"],
         people_unknown=row["people_unknown"],
+        own_people=_first(row["own_people"], row["people"]),
+        own_unknown=_first(row["own_unknown"], row["people_unknown"]),
+        own_score=_first(row["own_score"], row["score"]),
         flapping=row["flapping"],
         reopen_count=row["reopen_count"],
         assignee=row["assignee"],
@@ -363,3 +376,8 @@ def _incident(row: Row) -> Incident:
         create_time=row["create_time"],
         update_time=row["update_time"],
     )
+
+
+def _first(own: float | None, whole: float) -> Any:
+    """Return a point's own figure; the whole one of what the release before wrote."""
+    return whole if own is None else own

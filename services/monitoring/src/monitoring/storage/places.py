@@ -14,8 +14,9 @@ from monitoring.domain.timeline import State
 READ = """
 SELECT point_id, display_name, kind, district_code, points.state, people_served,
        coalesce(bool_or(flapping), false) AS flapping,
-       array_remove(array_agg(provider_id), NULL) AS providers,
-       array_remove(array_agg(upstream_id), NULL) AS upstreams
+       coalesce(array_agg(provider_id) FILTER (WHERE in_service), '{}') AS providers,
+       coalesce(array_agg(upstream_id) FILTER (WHERE in_service AND upstream_id IS NOT NULL), '{}')
+       AS upstreams
   FROM points
   LEFT JOIN statuses USING (region_code, point_id)
   LEFT JOIN circuits USING (region_code, point_id)
@@ -64,7 +65,7 @@ SELECT 'DISTRICT' AS scope, district_code AS area_id, count(*) AS points
 SELECT 'PROVIDER' AS scope, provider_id AS area_id, count(DISTINCT point_id) AS points
   FROM circuits
   JOIN points USING (region_code, point_id)
- WHERE region_code = $1 AND state = 'ACTIVE'
+ WHERE region_code = $1 AND state = 'ACTIVE' AND in_service
  GROUP BY provider_id
 """
 

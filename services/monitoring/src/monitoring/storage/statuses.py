@@ -49,6 +49,7 @@ SELECT region_code, point_id, display_name, kind, district_code, technology, {ST
        SELECT DISTINCT provider_id
          FROM circuits AS line
         WHERE line.region_code = points.region_code AND line.point_id = points.point_id
+          AND line.in_service
         ORDER BY provider_id) AS provider_ids
 {OF_POINTS}
 """
@@ -69,7 +70,8 @@ MATCHING = f"""
    AND ($6::text[] IS NULL OR point_id IN (
        SELECT line.point_id
          FROM circuits AS line
-        WHERE line.region_code = $2 AND line.provider_id = ANY ($6)))
+        WHERE line.region_code = $2 AND line.provider_id = ANY ($6)
+          AND line.in_service))
 """
 
 ALL = f"""
@@ -113,7 +115,7 @@ SELECT 'districts', district_code, count(*)
 SELECT 'providers', provider_id, count(DISTINCT point_id)
   FROM circuits
   JOIN matching USING (point_id)
- WHERE region_code = $2
+ WHERE region_code = $2 AND in_service
  GROUP BY provider_id
 """
 

@@ -28,7 +28,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class StatusChanged(_message.Message):
     """The state of a point changed, or became known to have changed by a late measurement; or a maintenance
     window began or ceased to cover it, or what is measured under one changed; or the point went into
-    service or is called or described otherwise, and then both states are the same.
+    service, is called or described otherwise, or gets or loses a provider, and then both states are the same.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

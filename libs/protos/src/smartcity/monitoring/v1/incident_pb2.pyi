@@ -237,9 +237,11 @@ class Incident(_message.Message):
     state: Global___Incident.State.ValueType
     """Where it is in its life."""
     priority: Global___Incident.Priority.ValueType
-    """How urgent it is."""
+    """How urgent it is, by all points that are down in it."""
     point_count: _builtins.int
-    """How many points are or were down in it."""
+    """How many points are or were down in it: those of a district or provider, or the point itself, and in each
+    case those behind them.
+    """
     down_count: _builtins.int
     """How many of them are down now."""
     flapping: _builtins.bool
@@ -256,8 +258,8 @@ class Incident(_message.Message):
     """Changes with every change. Send it back to be told when somebody was faster."""
     people_affected: _builtins.int
     """How many people the points serve that are or were down in it, as the inventory says of each; without
-    those of `people_unknown_count` points. A district's or provider's incident counts the points behind
-    others too; a point's own incident counts that point, and those behind it have incidents of their own.
+    those of `people_unknown_count` points. Each point counts once. Those behind a point that is down count in
+    its incident, beside having incidents of their own; one that is over still tells whom it hit.
     """
     people_down: _builtins.int
     """How many people the points serve that are down now, as far as known."""

@@ -112,7 +112,10 @@ class Status(_message.Message):
 
     @_builtins.property
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The providers of the point's circuits, in the order of their names."""
+        """The providers of the point's circuits that are in service today, in the order of their names. A circuit is
+        from its first day of service, or from when it is known while nobody has said that day, until its first
+        day without.
+        """
 
     def __init__(
         self,
@@ -275,7 +278,9 @@ class ListStatusesRequest(_message.Message):
 
     @_builtins.property
     def provider(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only points that have a circuit of one of these providers, for example `regions/64.01/providers/TELKOM`."""
+        """Only points that have a circuit in service of one of these providers, for example
+        `regions/64.01/providers/TELKOM`. What is in service: `providers` of a status.
+        """
 
     def __init__(
         self,
@@ -411,8 +416,8 @@ class ListStatusesResponse(_message.Message):
 
     @_builtins.property
     def provider_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """How many match of each provider, on all pages, by the name that the filter takes. A point with circuits
-        of two providers counts for both, one without circuits for none.
+        """How many match of each provider, on all pages, by the name that the filter takes. A point with circuits in
+        service of two providers counts for both, one without any for none.
         """
 
     def __init__(
@@ -562,8 +567,8 @@ class WatchStatusesRequest(_message.Message):
 
     @_builtins.property
     def provider(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only points that have a circuit of one of these providers, for example `regions/64.01/providers/TELKOM`,
-        when their status changes; that a circuit came or went is not told by itself.
+        """Only points that have a circuit in service of one of these providers, for example
+        `regions/64.01/providers/TELKOM`. A point that gets or loses a provider is told too.
         """
 
     def __init__(
