@@ -171,14 +171,14 @@ def _filters(contract: Contract, routes: Routes, settings: GatewaySettings) -> l
             mutations={"request_mutations": [_removed(pattern) for pattern in NOT_FOR_SERVICES]},
         ),
         _filter("envoy.filters.http.grpc_web", f"{TYPES}.grpc_web.v3.GrpcWeb"),
-        _filter(CORS, f"{TYPES}.cors.v3.Cors"),
-        # After CORS, so that a page elsewhere may read the refusal; before all that costs.
-        *([limit_of_strangers(contract, routes, per_s)] if per_s else []),
         _filter(
             "envoy.filters.http.compressor",
             f"{TYPES}.compressor.v3.Compressor",
             **_compression(),
         ),
+        _filter(CORS, f"{TYPES}.cors.v3.Cors"),
+        # After CORS, so that a page elsewhere may read the refusal; before all that costs.
+        *([limit_of_strangers(contract, routes, per_s)] if per_s else []),
         _filter(CHECK, f"{TYPES}.ext_authz.v3.ExtAuthz", **_check(settings)),
         _filter(
             "envoy.filters.http.grpc_json_transcoder",
