@@ -56,7 +56,7 @@ reseal: $(INSTALLED) ## Seal contacts and targets of the running platform under 
 	@exec $(STACK) reseal
 
 .PHONY: tell
-tell: $(INSTALLED) ## Tell all districts, points and circuits of the running platform anew, for who begins to listen
+tell: $(INSTALLED) ## Tell all districts, providers, points and circuits of the running platform anew, for who begins to listen
 	@exec $(STACK) tell
 
 .PHONY: token

@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     loading.add_argument("folder", type=Path)
     named.add_parser("verify", help="check the chain of the running stack's history")
     named.add_parser("reseal", help="seal contacts and notification targets under the active key")
-    named.add_parser("tell", help="tell all points and circuits anew, for who begins to listen")
+    named.add_parser("tell", help="tell all districts, providers, points and circuits anew")
     asking = named.add_parser("token", help="print a token for the running stack")
     asking.add_argument("--role", default="operator", help="such as viewer, operator, admin")
     asking.add_argument("--region", default="64.01", help="its code; * with the role admin")

@@ -83,7 +83,7 @@ async def reseal(settings: StackSettings) -> None:
 
 
 async def tell(settings: StackSettings) -> None:
-    """Have the running stack's inventory tell all points and circuits anew.
+    """Have the running stack's inventory tell all providers, points and circuits anew.
 
     Raises:
         StackNotRunning: There is none, or it is still starting.

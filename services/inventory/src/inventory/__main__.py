@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     named = parser.add_subparsers(dest="command")
     named.add_parser("migrate", help="apply new migrations as the owner of the database")
     named.add_parser("verify", help="check the chain of the history, name its first broken link")
-    named.add_parser("tell", help="tell all points and circuits anew, for who begins to listen")
+    named.add_parser("tell", help="tell all districts, providers, points and circuits anew")
     sealing = named.add_parser("reseal", help="seal all contacts under the active key")
     sealing.add_argument("--dry-run", action="store_true", help="only count them by key")
     loading = named.add_parser("load", help="load a region's reference data and points")

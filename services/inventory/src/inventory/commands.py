@@ -71,12 +71,12 @@ async def reseal(settings: InventorySettings, *, dry_run: bool) -> int:
 
 
 async def tell(settings: OwnerSettings) -> int:
-    """Tell all points and circuits anew; return the exit code."""
+    """Tell all districts, providers, points and circuits anew; return the exit code."""
     CALLER.set(SYSTEM)
     counts: list[int] = []
     async with database_of(settings, size=1) as database:
         await tell_again(database, counts.append)
-    sys.stdout.write(f"told anew: points and circuits {sum(counts)}\n")
+    sys.stdout.write(f"told anew: providers, points and circuits {sum(counts)}\n")
     return 0
 
 

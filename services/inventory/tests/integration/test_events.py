@@ -127,7 +127,7 @@ async def test_circuits_and_devices_are_told(inventory: Inventory) -> None:
     name = f"{REGION}/devices/R"
     await stub.InstallDevice(device_pb2.InstallDeviceRequest(name=name, point=NAME))
     await stub.RemoveDevice(device_pb2.RemoveDeviceRequest(name=name))
-    events = (await told(inventory))[1:]
+    events = (await told(inventory))[2:]
     assert [what for what, _, _ in events] == [
         "circuit.changed",
         "circuit.changed",
@@ -136,6 +136,30 @@ async def test_circuits_and_devices_are_told(inventory: Inventory) -> None:
     ]
     assert [body.deleted for _, _, body in events[:2]] == [False, True]
     assert [body.device.point for _, _, body in events[2:]] == [NAME, ""]
+
+
+async def test_a_provider_is_told_by_its_name_without_whom_to_call(inventory: Inventory) -> None:
+    stub: Any = inventory.stub
+    name = f"{REGION}/providers/telkom"
+    made = Provider(display_name="Telkom", legal_name="Budi Santoso", support_desk="0812345678")
+    await stub.CreateProvider(
+        provider_pb2.CreateProviderRequest(parent=REGION, provider_id="telkom", provider=made)
+    )
+    for change in (Provider(display_name="Telkom Akses"), Provider(support_desk="0899")):
+        change.name = name
+        await stub.UpdateProvider(provider_pb2.UpdateProviderRequest(provider=change))
+    await stub.DeleteProvider(provider_pb2.DeleteProviderRequest(name=name))
+    events = await told(inventory)
+    assert [(what, number) for what, number, _ in events] == [
+        ("provider.changed", number) for number in (1, 2, 3, 4)
+    ]
+    bodies = [body for _, _, body in events]
+    named = ("Telkom", "Telkom Akses", "Telkom Akses", "Telkom Akses")
+    assert [body.provider for body in bodies] == [
+        Provider(name=name, display_name=called) for called in named
+    ]
+    assert [list(body.changed_fields) for body in bodies[1:3]] == [["displayName"], ["supportDesk"]]
+    assert [body.deleted for body in bodies] == [False, False, False, True]
 
 
 async def test_the_headers_are_a_cloud_event(inventory: Inventory) -> None:

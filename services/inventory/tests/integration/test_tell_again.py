@@ -9,7 +9,7 @@ from devstack.waiting import until
 from google.protobuf.field_mask_pb2 import FieldMask
 from inventory.operations import tell_again as telling
 from inventory.operations.tell_again import tell_again
-from inventory.storage import points
+from inventory.storage import points, providers
 from inventory.testing import Inventory
 from smartcity.inventory.v1 import circuit_pb2, events_pb2, point_pb2, provider_pb2
 from smartcity.inventory.v1.circuit_pb2 import Circuit
@@ -64,20 +64,23 @@ async def told_after(inventory: Inventory, place: int) -> list[Any]:
         return list(await connection.fetch(TOLD, place))
 
 
-async def test_all_points_and_circuits_are_told_as_they_are_in_slices(
+async def test_everything_is_told_as_it_is_in_slices(
     stocked: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(telling, "SLICE", 2)
     place, slices = await last_told(stocked), list[int]()
     await tell_again(stocked.database, slices.append)
-    assert slices == [2, 2, 1, 2]
+    assert slices == [1, 2, 2, 1, 2]
     everything = await told_after(stocked, place)
     districts = [events_pb2.DistrictChanged.FromString(row["body"]) for row in everything[:10]]
     assert [one.district.name for one in districts] == [
         f"{REGION}/districts/64.01.{number:02}" for number in range(1, 11)
     ]
     assert districts[5].district.display_name == "Long Ikis"
-    rows = everything[10:]
+    provider = events_pb2.ProviderChanged.FromString(everything[10]["body"])
+    telkom = Provider(name=f"{REGION}/providers/telkom", display_name="Telkom")
+    assert provider == events_pb2.ProviderChanged(provider=telkom)
+    rows = everything[11:]
     assert [row["resource"].removeprefix(f"{REGION}/points/") for row in rows] == [
         *(f"P-{number}" for number in range(5)),
         "P-0/circuits/main",
@@ -105,24 +108,29 @@ async def test_nothing_is_changed_by_telling(stocked: Inventory) -> None:
     assert await state() == before
 
 
+async def tell_during_a_change(inventory: Inventory, store: Any, name: str, **change: str) -> None:
+    """Tell all while a resource is being changed, so that it must wait for the change."""
+    async with inventory.database.transaction() as connection:
+        changed = await store.read(connection, name, lock=True)
+        task = asyncio.create_task(tell_again(inventory.database, lambda _: None))
+
+        async def waits() -> bool:
+            async with inventory.database.read() as looking:
+                return bool(await looking.fetchval(WAITING))
+
+        assert await until(waits, within_s=20)
+        for field, value in change.items():
+            setattr(changed, field, value)
+        await store.update(connection, changed)
+    await task
+
+
 async def test_a_change_under_way_is_told_after_or_is_in_what_is_told(
     stocked: Inventory,
 ) -> None:
     """Without the lock the old state would be told last, and be believed for ever."""
     name, place = f"{REGION}/points/P-2", await last_told(stocked)
-    async with stocked.database.transaction() as connection:
-        point = await points.read(connection, name, lock=True)
-        assert point
-        task = asyncio.create_task(tell_again(stocked.database, lambda _: None))
-
-        async def waits() -> bool:
-            async with stocked.database.read() as looking:
-                return bool(await looking.fetchval(WAITING))
-
-        assert await until(waits, within_s=20)
-        point.address = "Jalan Baru"
-        await points.update(connection, point)
-    await task
+    await tell_during_a_change(stocked, points, name, address="Jalan Baru")
     mask = FieldMask(paths=["address"])
     newest = Point(name=name, address="Jalan Lebih Baru")
     await stocked.stub.UpdatePoint(point_pb2.UpdatePointRequest(point=newest, update_mask=mask))
@@ -130,3 +138,23 @@ async def test_a_change_under_way_is_told_after_or_is_in_what_is_told(
     told = [events_pb2.PointUpdated.FromString(row["body"]).point.address for row in rows]
     assert told == ["Jalan Baru", "Jalan Lebih Baru"]
     assert [row["sequence"] for row in rows] == [2, 3]
+
+
+async def test_a_provider_that_is_being_renamed_is_told_by_its_new_name(
+    stocked: Inventory,
+) -> None:
+    name, place = f"{REGION}/providers/telkom", await last_told(stocked)
+    await tell_during_a_change(stocked, providers, name, display_name="Telkom Akses")
+    rows = [row for row in await told_after(stocked, place) if row["resource"] == name]
+    told = [events_pb2.ProviderChanged.FromString(row["body"]).provider for row in rows]
+    assert [provider.display_name for provider in told] == ["Telkom Akses"]
+
+
+async def test_a_provider_of_a_region_without_points_is_told(stocked: Inventory) -> None:
+    elsewhere = provider_pb2.CreateProviderRequest(
+        parent="regions/64.09", provider_id="icon", provider=Provider(display_name="Icon Plus")
+    )
+    made = await stocked.stub.CreateProvider(elsewhere)
+    place = await last_told(stocked)
+    await tell_again(stocked.database, lambda _: None)
+    assert made.name in {row["resource"] for row in await told_after(stocked, place)}

@@ -16,7 +16,7 @@ from common.telemetry.logs import configure_logs
 
 from monitoring.api.servicer import published
 from monitoring.commands import probe, reseal
-from monitoring.events import circuits, districts, incidents, points
+from monitoring.events import circuits, districts, incidents, points, providers
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.roll_up import run_roll_ups
 from monitoring.operations.run_incidents import run_incidents
@@ -73,6 +73,7 @@ async def _serve(settings: MonitoringSettings) -> None:
                 Relay(database, bus, "MONITORING").run,
                 Consumer(database, bus, points.INTEREST, points.keep_point).run,
                 Consumer(database, bus, districts.INTEREST, districts.keep_district).run,
+                Consumer(database, bus, providers.INTEREST, providers.keep_provider).run,
                 Consumer(database, bus, circuits.INTEREST, follow).run,
                 Consumer(database, bus, incidents.INTEREST, incidents.hearing(needs)).run,
                 partial(run_writer, needs),

@@ -1,15 +1,20 @@
 """Outages of a district or of a provider are one incident."""
 
 from common.events.event import event_of
+from common.names import last_id
 from google.type.date_pb2 import Date
 from monitoring.domain.incident import Scope
+from monitoring.domain.notification import Route
+from monitoring.domain.wording import Piece, message
 from monitoring.events.districts import keep_district
+from monitoring.events.providers import keep_provider
 from monitoring.operations.run_incidents import follow_all, look_again
-from monitoring.storage import places
+from monitoring.storage import heard_incidents, places, providers
 from monitoring.testing import REGION, Monitoring
 from monitoring.testing_incidents import listed, see
 from monitoring.testing_inventory import lay
-from smartcity.inventory.v1.events_pb2 import DistrictChanged
+from smartcity.inventory.v1.events_pb2 import DistrictChanged, ProviderChanged
+from smartcity.inventory.v1.provider_pb2 import Provider
 from smartcity.inventory.v1.region_pb2 import District
 from smartcity.monitoring.v1 import incident_pb2
 from smartcity.monitoring.v1.incident_pb2 import Incident
@@ -72,7 +77,46 @@ async def test_a_provider_that_fails_everywhere_is_one_incident(monitoring: Moni
     await follow_all(monitoring.needs)
     (top,) = await listed(monitoring, top_level=True)
     assert (top.scope, top.provider) == (Incident.PROVIDER, f"{REGION}/providers/telkom")
-    assert top.down_count == 20
+    assert (top.down_count, top.title) == (20, "telkom")
+
+
+async def hear_of_telkom(
+    monitoring: Monitoring, sequence: int, called: str, *, deleted: bool = False
+) -> None:
+    provider = Provider(name=f"{REGION}/providers/telkom", display_name=called)
+    event = event_of(ProviderChanged(provider=provider, deleted=deleted), provider.name)
+    async with monitoring.database.transaction() as connection:
+        await keep_provider(connection, event.numbered(sequence))
+
+
+async def test_an_incident_of_a_provider_bears_its_name_wherever_people_read_it(
+    monitoring: Monitoring,
+) -> None:
+    await hear_of_telkom(monitoring, 2, "Telkom Indonesia")
+    await hear_of_telkom(monitoring, 1, "an older name, told late")
+    await hear_of_telkom(monitoring, 1, "an older name, told late", deleted=True)
+    for number in range(10):
+        await lay(monitoring, number)
+    await see(monitoring, "gsss", *range(10))
+    await follow_all(monitoring.needs)
+    (top,) = await listed(monitoring, top_level=True)
+    assert (top.scope, top.title) == (Incident.PROVIDER, "Telkom Indonesia")
+    route = Route(region="64.01", route_id="desk")
+    told = message([Piece("OPENED", heard_incidents.outage_of(top))], route)
+    assert "Penyedia Telkom Indonesia" in told.title
+    (part, *_) = await listed(monitoring, parent_incident=top.name)
+    request = incident_pb2.ListIncidentEntriesRequest(parent=part.name)
+    *_, joined = (await monitoring.stub.ListIncidentEntries(request)).incident_entries
+    assert joined.text == f"a part of {last_id(top.name)}, provider Telkom Indonesia"
+
+
+async def test_of_a_provider_that_was_deleted_the_name_is_forgotten(
+    monitoring: Monitoring,
+) -> None:
+    await hear_of_telkom(monitoring, 1, "Telkom Indonesia")
+    await hear_of_telkom(monitoring, 2, "Telkom Indonesia", deleted=True)
+    async with monitoring.database.read() as connection:
+        assert await providers.names(connection, "64.01") == {}
 
 
 async def test_a_line_that_has_ended_puts_no_blame_on_its_provider_nor_on_the_point_it_came_from(

@@ -10,6 +10,7 @@ from smartcity.inventory.v1 import events_pb2
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.device_pb2 import Device
 from smartcity.inventory.v1.point_pb2 import Point
+from smartcity.inventory.v1.provider_pb2 import Provider
 from smartcity.inventory.v1.region_pb2 import District
 
 HISTORY = History(personal=("contact",))
@@ -39,6 +40,10 @@ def event_about(
         body = events_pb2.CircuitChanged(circuit=now, changed_fields=fields, deleted=after is None)
     elif isinstance(now, District):
         body = events_pb2.DistrictChanged(district=now, changed_fields=fields)
+    elif isinstance(now, Provider):
+        known = Provider(name=now.name, display_name=now.display_name)
+        gone = after is None
+        body = events_pb2.ProviderChanged(provider=known, changed_fields=fields, deleted=gone)
     elif isinstance(now, Device) and action in MOVES:
         body = events_pb2.DeviceMoved(device=now, changed_fields=fields)
     else:

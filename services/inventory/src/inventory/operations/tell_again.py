@@ -1,4 +1,4 @@
-"""Telling every district, point and circuit as it is now, for somebody who begins to listen.
+"""Telling districts, providers, points and circuits as they are now, for who begins to listen.
 
 The streams keep events for some weeks; who comes later knows nothing of what did not change since.
 Nothing changes by it: each event says that no field did, and that the others have it already.
@@ -11,18 +11,18 @@ from common.events.outbox import append
 from common.postgres.database import Connection, Database
 from smartcity.inventory.v1.circuit_pb2 import Circuit
 from smartcity.inventory.v1.point_pb2 import Point
+from smartcity.inventory.v1.provider_pb2 import Provider
 
 from inventory.operations.publish import event_about
-from inventory.storage import circuits, points, regions
+from inventory.storage import circuits, points, providers, regions
 from inventory.storage.imports import wait_for_others
 
 SLICE = 500
 Progress = Callable[[int], object]
-LockSome: TypeAlias = (
-    "Callable[[Connection, str, str, int], Awaitable[Sequence[Point] | Sequence[Circuit]]]"
-)
+Told: TypeAlias = "Sequence[Provider] | Sequence[Point] | Sequence[Circuit]"
+LockSome: TypeAlias = "Callable[[Connection, str, str, int], Awaitable[Told]]"
 """Returns so many resources of a region after a name, which nobody can change meanwhile."""
-TOLD: tuple[LockSome, ...] = (points.lock_some, circuits.lock_some)
+TOLD: tuple[LockSome, ...] = (providers.lock_some, points.lock_some, circuits.lock_some)
 
 
 async def tell_again(database: Database, progress: Progress) -> None:
@@ -31,7 +31,7 @@ async def tell_again(database: Database, progress: Progress) -> None:
     A slice is locked while it is told: a change of it is told before, and then is in it, or after.
     """
     async with database.read() as connection:
-        codes = await points.regions(connection)
+        codes = await regions.in_use(connection)
     for region in codes:
         await _tell_districts(database, region)
         for lock_some in TOLD:

@@ -272,18 +272,6 @@ async def read_all(connection: Connection, request: Filter) -> AsyncIterator[Seq
         yield rows
 
 
-REGIONS = """
-SELECT DISTINCT region_code
-  FROM points
- ORDER BY region_code
-"""
-
-
-async def regions(connection: Connection) -> list[str]:
-    """Return the codes of the regions that have points."""
-    return [row["region_code"] for row in await connection.fetch(REGIONS)]
-
-
 LOCK_SOME = f"""
 SELECT {COLUMNS}
   FROM points

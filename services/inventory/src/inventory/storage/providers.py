@@ -110,6 +110,27 @@ async def delete(connection: Connection, name: str) -> None:
         raise ProviderInUse(f"circuits name {name}; change them first", resource=name) from error
 
 
+LOCK_SOME = f"""
+SELECT {COLUMNS}
+  FROM providers
+ WHERE region_code = $1 AND provider_id > $2
+ ORDER BY provider_id
+ LIMIT $3
+   FOR SHARE
+"""
+
+
+async def lock_some(
+    connection: Connection, region: str, after: str, at_most: int
+) -> list[Provider]:
+    """Return providers after the one of that name, "" for the first, in the order of their ids.
+
+    Nobody can change them until the transaction's end.
+    """
+    rows = await connection.fetch(LOCK_SOME, region, last_id(after), at_most)
+    return [from_row(row) for row in rows]
+
+
 FILTERS = """
  WHERE region_code = $1
    AND ($2::text IS NULL OR strpos(lower(provider_id || ' ' || display_name), $2) > 0)"""

@@ -122,6 +122,21 @@ async def read_district(connection: Connection, region: str, code: str) -> Distr
     return _district(row) if row else None
 
 
+IN_USE = """
+SELECT region_code
+  FROM points
+ UNION
+SELECT region_code
+  FROM providers
+ ORDER BY region_code
+"""
+
+
+async def in_use(connection: Connection) -> list[str]:
+    """Return the codes of the regions that have points or providers."""
+    return [row["region_code"] for row in await connection.fetch(IN_USE)]
+
+
 ALL_DISTRICTS = f"""
 SELECT {DISTRICT_COLUMNS}
   FROM districts

@@ -57,8 +57,8 @@ class Casebook:
     new_id: Callable[[], str]
     incidents: dict[str, Incident]
     entries: list[Entry] = field(default_factory=list)
-    district_names: Mapping[str, str] = field(default_factory=dict)
-    """By code, as far as they are known."""
+    names: Mapping[Area, str] = field(default_factory=dict)
+    """What districts and providers are called, as far as it is known."""
     _before: dict[str, Incident] = field(default_factory=dict)
     _by_point: dict[str, list[str]] = field(default_factory=dict)
 
@@ -241,9 +241,7 @@ class Casebook:
             region=self.region,
             incident_id=self.new_id(),
             scope=area.scope,
-            title=self.district_names.get(area.area_id, area.area_id)
-            if is_district
-            else area.area_id,
+            title=self.names.get(area, area.area_id),
             district=area.area_id if is_district else None,
             provider=None if is_district else area.area_id,
             start=min(f.start for f in members),
@@ -261,7 +259,7 @@ class Casebook:
             child = above or child
             if child.parent_id != parent.incident_id and child is not parent:
                 joined += 1
-                text = f"a part of {parent.incident_id}, {area.scope.lower()} {area.area_id}"
+                text = f"a part of {parent.incident_id}, {area.scope.lower()} {parent.title}"
                 self._put(replace(child, parent_id=parent.incident_id), "JOINED", text)
         if joined and parent.incident_id in self._before:
             self._note(parent.incident_id, "GREW", f"{joined} more")

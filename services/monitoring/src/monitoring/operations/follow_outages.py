@@ -21,7 +21,7 @@ from monitoring.domain.priority import score
 from monitoring.operations.dependencies import Dependencies
 from monitoring.operations.incident_metrics import count_opened
 from monitoring.operations.publish import HISTORY, event_about
-from monitoring.storage import districts, incident_queue, incidents, places
+from monitoring.storage import districts, incident_queue, incidents, places, providers
 
 ENGINE = "engine"
 ACTIVE = "ACTIVE"
@@ -71,8 +71,8 @@ async def _followed(
     lower = await places.read_lower(connection, region, looks)
     found = await places.read_outages(connection, region, lower)
     at_hand = await incidents.read_case(connection, region, lower)
-    names = await districts.names(connection, region)
-    book = Casebook(region, empty.now, empty.new_id, at_hand, district_names=names)
+    names = await districts.names(connection, region) | await providers.names(connection, region)
+    book = Casebook(region, empty.now, empty.new_id, at_hand, names=names)
     down = {i.point_id for i in at_hand.values() if i.lasts and i.point_id}
     known = await _places(connection, region, looks.keys() | down, empty.now)
     for point_id in looks:

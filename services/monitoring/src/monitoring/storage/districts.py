@@ -4,6 +4,9 @@ from common.names import ids
 from common.postgres.database import Connection
 from smartcity.inventory.v1.region_pb2 import District
 
+from monitoring.domain.areas import Area
+from monitoring.domain.incident import Scope
+
 STORE = """
 INSERT INTO districts AS district (region_code, district_code, display_name, sequence)
 VALUES ($1, $2, $3, $4)
@@ -24,7 +27,7 @@ async def store(connection: Connection, district: District, sequence: int) -> No
     await connection.execute(STORE, *ids(district.name), district.display_name, sequence)
 
 
-async def names(connection: Connection, region: str) -> dict[str, str]:
-    """Return what the region's districts are called, by their codes; without those not told yet."""
+async def names(connection: Connection, region: str) -> dict[Area, str]:
+    """Return what the region's districts are called; without those not told yet."""
     rows = await connection.fetch(NAMES, region)
-    return {row["district_code"]: row["display_name"] for row in rows}
+    return {Area(Scope.DISTRICT, row["district_code"]): row["display_name"] for row in rows}

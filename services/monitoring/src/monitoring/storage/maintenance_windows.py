@@ -77,7 +77,8 @@ FILTERS = """
         OR EXISTS (
            SELECT
              FROM circuits
-            WHERE circuits.region_code = $1 AND point_id = $3 AND provider_id = ANY (provider_ids)))
+            WHERE circuits.region_code = $1 AND point_id = $3 AND provider_id = ANY (provider_ids)
+              AND in_service))
    AND ($4::timestamptz IS NULL
         OR EXISTS (
            SELECT
@@ -115,7 +116,10 @@ SELECT DISTINCT provider_id
  WHERE region_code = $1 AND provider_id = ANY ($2)
 """
 KNOWN = {"points": POINTS_KNOWN, "districts": DISTRICTS_KNOWN, "providers": PROVIDERS_KNOWN}
-"""What finds, by the field of a window, which of the ids in it cover a point at all."""
+"""What finds, by the field of a window, which of the ids in it cover a point at all.
+
+A provider's line need not be in service: it may be when the work is done.
+"""
 
 
 def name_of(region: str, window_id: str) -> str:

@@ -25,34 +25,37 @@ _sym_db = _symbol_database.Default()
 from smartcity.inventory.v1 import circuit_pb2 as smartcity_dot_inventory_dot_v1_dot_circuit__pb2
 from smartcity.inventory.v1 import device_pb2 as smartcity_dot_inventory_dot_v1_dot_device__pb2
 from smartcity.inventory.v1 import point_pb2 as smartcity_dot_inventory_dot_v1_dot_point__pb2
+from smartcity.inventory.v1 import provider_pb2 as smartcity_dot_inventory_dot_v1_dot_provider__pb2
 from smartcity.inventory.v1 import region_pb2 as smartcity_dot_inventory_dot_v1_dot_region__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#smartcity/inventory/v1/events.proto\x12\x16smartcity.inventory.v1\x1a$smartcity/inventory/v1/circuit.proto\x1a#smartcity/inventory/v1/device.proto\x1a\"smartcity/inventory/v1/point.proto\x1a#smartcity/inventory/v1/region.proto\"T\n\x0cPointCreated\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"T\n\x0cPointUpdated\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"T\n\x0cPointDeleted\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"V\n\x0ePointActivated\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"V\n\x0ePointSuspended\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"T\n\x0cPointResumed\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"T\n\x0cPointRetired\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"k\n\x0e\x43ircuitChanged\x12\x30\n\x07\x63ircuit\x18\x01 \x01(\x0b\x32\x1f.smartcity.inventory.v1.Circuit\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\"]\n\x0f\x44istrictChanged\x12\x32\n\x08\x64istrict\x18\x01 \x01(\x0b\x32 .smartcity.inventory.v1.District\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"U\n\x0b\x44\x65viceMoved\x12.\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1e.smartcity.inventory.v1.Device\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#smartcity/inventory/v1/events.proto\x12\x16smartcity.inventory.v1\x1a$smartcity/inventory/v1/circuit.proto\x1a#smartcity/inventory/v1/device.proto\x1a\"smartcity/inventory/v1/point.proto\x1a%smartcity/inventory/v1/provider.proto\x1a#smartcity/inventory/v1/region.proto\"T\n\x0cPointCreated\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"T\n\x0cPointUpdated\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"T\n\x0cPointDeleted\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"V\n\x0ePointActivated\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"V\n\x0ePointSuspended\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"T\n\x0cPointResumed\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"T\n\x0cPointRetired\x12,\n\x05point\x18\x01 \x01(\x0b\x32\x1d.smartcity.inventory.v1.Point\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"k\n\x0e\x43ircuitChanged\x12\x30\n\x07\x63ircuit\x18\x01 \x01(\x0b\x32\x1f.smartcity.inventory.v1.Circuit\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\"]\n\x0f\x44istrictChanged\x12\x32\n\x08\x64istrict\x18\x01 \x01(\x0b\x32 .smartcity.inventory.v1.District\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\"n\n\x0fProviderChanged\x12\x32\n\x08provider\x18\x01 \x01(\x0b\x32 .smartcity.inventory.v1.Provider\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\t\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\"U\n\x0b\x44\x65viceMoved\x12.\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1e.smartcity.inventory.v1.Device\x12\x16\n\x0e\x63hanged_fields\x18\x02 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smartcity.inventory.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_POINTCREATED']._serialized_start=211
-  _globals['_POINTCREATED']._serialized_end=295
-  _globals['_POINTUPDATED']._serialized_start=297
-  _globals['_POINTUPDATED']._serialized_end=381
-  _globals['_POINTDELETED']._serialized_start=383
-  _globals['_POINTDELETED']._serialized_end=467
-  _globals['_POINTACTIVATED']._serialized_start=469
-  _globals['_POINTACTIVATED']._serialized_end=555
-  _globals['_POINTSUSPENDED']._serialized_start=557
-  _globals['_POINTSUSPENDED']._serialized_end=643
-  _globals['_POINTRESUMED']._serialized_start=645
-  _globals['_POINTRESUMED']._serialized_end=729
-  _globals['_POINTRETIRED']._serialized_start=731
-  _globals['_POINTRETIRED']._serialized_end=815
-  _globals['_CIRCUITCHANGED']._serialized_start=817
-  _globals['_CIRCUITCHANGED']._serialized_end=924
-  _globals['_DISTRICTCHANGED']._serialized_start=926
-  _globals['_DISTRICTCHANGED']._serialized_end=1019
-  _globals['_DEVICEMOVED']._serialized_start=1021
-  _globals['_DEVICEMOVED']._serialized_end=1106
+  _globals['_POINTCREATED']._serialized_start=250
+  _globals['_POINTCREATED']._serialized_end=334
+  _globals['_POINTUPDATED']._serialized_start=336
+  _globals['_POINTUPDATED']._serialized_end=420
+  _globals['_POINTDELETED']._serialized_start=422
+  _globals['_POINTDELETED']._serialized_end=506
+  _globals['_POINTACTIVATED']._serialized_start=508
+  _globals['_POINTACTIVATED']._serialized_end=594
+  _globals['_POINTSUSPENDED']._serialized_start=596
+  _globals['_POINTSUSPENDED']._serialized_end=682
+  _globals['_POINTRESUMED']._serialized_start=684
+  _globals['_POINTRESUMED']._serialized_end=768
+  _globals['_POINTRETIRED']._serialized_start=770
+  _globals['_POINTRETIRED']._serialized_end=854
+  _globals['_CIRCUITCHANGED']._serialized_start=856
+  _globals['_CIRCUITCHANGED']._serialized_end=963
+  _globals['_DISTRICTCHANGED']._serialized_start=965
+  _globals['_DISTRICTCHANGED']._serialized_end=1058
+  _globals['_PROVIDERCHANGED']._serialized_start=1060
+  _globals['_PROVIDERCHANGED']._serialized_end=1170
+  _globals['_DEVICEMOVED']._serialized_start=1172
+  _globals['_DEVICEMOVED']._serialized_end=1257
 # @@protoc_insertion_point(module_scope)

@@ -15,6 +15,7 @@ from google.protobuf.internal import containers as _containers
 from smartcity.inventory.v1 import circuit_pb2 as _circuit_pb2
 from smartcity.inventory.v1 import device_pb2 as _device_pb2
 from smartcity.inventory.v1 import point_pb2 as _point_pb2
+from smartcity.inventory.v1 import provider_pb2 as _provider_pb2
 from smartcity.inventory.v1 import region_pb2 as _region_pb2
 import builtins as _builtins
 import sys
@@ -300,6 +301,42 @@ class DistrictChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DistrictChanged: _TypeAlias = DistrictChanged  # noqa: Y015
+
+@_typing.final
+class ProviderChanged(_message.Message):
+    """A provider was created, changed or deleted; or it is told anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELDS_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
+    deleted: _builtins.bool
+    """Whether it is gone."""
+    @_builtins.property
+    def provider(self) -> _provider_pb2.Provider:
+        """The provider as it is now, or last was: its `name` and `display_name`. The rest may lead to a person and
+        is not carried.
+        """
+
+    @_builtins.property
+    def changed_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """JSON names of the fields that changed, also of those that are not carried; none when it is told anew."""
+
+    def __init__(
+        self,
+        *,
+        provider: _provider_pb2.Provider | None = ...,
+        changed_fields: _abc.Iterable[_builtins.str] | None = ...,
+        deleted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_fields", b"changed_fields", "deleted", b"deleted", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderChanged: _TypeAlias = ProviderChanged  # noqa: Y015
 
 @_typing.final
 class DeviceMoved(_message.Message):

@@ -222,7 +222,8 @@ class Incident(_message.Message):
     """What it is about."""
     title: _builtins.str
     """What is down: the point's name, for example `Puskesmas Kuaro`, the district's name, for example
-    `Long Ikis` (its code while the inventory has told no name), or the provider's id.
+    `Long Ikis` (its code while the inventory has told no name), or the provider's, for example `Telkom`
+    (its id while the inventory has told no name).
     """
     point: _builtins.str
     """The point of an incident of scope POINT."""

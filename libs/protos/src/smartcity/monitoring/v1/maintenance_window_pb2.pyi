@@ -26,8 +26,8 @@ class MaintenanceWindow(_message.Message):
     """Work that a provider or the regency announces on the lines of some points. Once somebody other than its
     requester has approved it, these points are in MAINTENANCE while it lasts: nobody is alarmed, and the
     minutes are kept apart for service levels. What it covers is looked up while it lasts: a point that
-    comes into a covered district, or gets a line of a covered provider, is covered within ten seconds; one
-    that was covered stays so to the end of that occurrence.
+    comes into a covered district, or gets a line in service of a covered provider, is covered within ten seconds,
+    by a line that begins with the day within a minute; one that was covered stays so to the end of that occurrence.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -160,7 +160,9 @@ class MaintenanceWindow(_message.Message):
 
     @_builtins.property
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Providers all of whose points it covers, for example `regions/64.01/providers/telkom`."""
+        """Providers of whose circuits in service it covers all points, for example `regions/64.01/providers/telkom`.
+        What is in service: `providers` of a status.
+        """
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
