@@ -15,11 +15,23 @@ name="${2:-}" moment="${3:-}"
   fail "MOMENT must be as 2026-11-26T04:30:00Z or 2026-11-26T12:30:00+08:00, with its zone; it is '$moment'"
 need_common
 
+# on_primary STATEMENT: ask the old cluster's database.
+on_primary() {
+  kubectl -n smartcity exec "$primary" -c postgres -- psql -qAtX -c "$1"
+}
+
+# A moment of just now lies in a log that is not full yet: without it the recovery would not get there.
 say "the old cluster's last log goes to the archive, if it still runs"
 primary="$(kubectl -n smartcity get "cluster.postgresql.cnpg.io/$DATABASE" -o 'jsonpath={.status.currentPrimary}' 2>/dev/null || true)"
-[ -z "$primary" ] ||
-  kubectl -n smartcity exec "$primary" -c postgres -- psql -qAtX -c 'SELECT pg_switch_wal()' ||
+if [ -n "$primary" ] && log="$(on_primary 'SELECT pg_walfile_name(pg_switch_wal())')"; then
+  deadline=$((SECONDS + 300))
+  until [ "$(on_primary "SELECT left(last_archived_wal, 24) >= '$log' FROM pg_stat_archiver")" = t ]; do
+    [ "$SECONDS" -lt "$deadline" ] || fail "log $log is not in the archive after 5 minutes: see why $primary cannot archive"
+    sleep 2
+  done
+else
   echo "it does not answer: what was archived before counts"
+fi
 
 say "cluster $name, as $DATABASE was ${moment:+at }${moment:-last}"
 database_cluster "$name" --set "recovery.from=$DATABASE" --set-string "recovery.until=$moment"
