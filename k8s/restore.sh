@@ -23,7 +23,9 @@ on_primary() {
 # A moment of just now lies in a log that is not full yet: without it the recovery would not get there.
 say "the old cluster's last log goes to the archive, if it still runs"
 primary="$(kubectl -n smartcity get "cluster.postgresql.cnpg.io/$DATABASE" -o 'jsonpath={.status.currentPrimary}' 2>/dev/null || true)"
-if [ -n "$primary" ] && log="$(on_primary 'SELECT pg_walfile_name(pg_switch_wal())')"; then
+# The restore point is a first entry: a log without any is neither ended nor archived.
+if [ -n "$primary" ] &&
+  log="$(on_primary "SELECT pg_walfile_name(pg_switch_wal()) FROM pg_create_restore_point('restore')")"; then
   deadline=$((SECONDS + 300))
   until [ "$(on_primary "SELECT left(last_archived_wal, 24) >= '$log' FROM pg_stat_archiver")" = t ]; do
     [ "$SECONDS" -lt "$deadline" ] || fail "log $log is not in the archive after 5 minutes: see why $primary cannot archive"
