@@ -1,7 +1,8 @@
 import base64
+from datetime import datetime
 
 import pytest
-from common.postgres.pages import Page, PageTokenInvalid
+from common.postgres.pages import Page, PageTokenInvalid, Part
 from hypothesis import given
 from hypothesis import strategies as st
 from smartcity.inventory.v1.point_pb2 import ListPointsRequest
@@ -11,7 +12,9 @@ def request(**more: object) -> ListPointsRequest:
     return ListPointsRequest(parent="regions/64.01", **more)  # type: ignore[arg-type]
 
 
-@given(st.lists(st.text(), min_size=1, max_size=3))
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1, max_size=3)
+)
 def test_a_token_brings_its_key_back_whatever_the_page_size(key: list[str]) -> None:
     token = Page(request(page_size=7)).token(*key)
     again = Page(request(page_size=9, page_token=token), key=(str,) * len(key))
@@ -39,6 +42,20 @@ def test_a_forged_token_of_another_form_is_refused() -> None:
         Page(request(page_token=forged), key=(int,))
     with pytest.raises(PageTokenInvalid):
         Page(request(page_token=forged), key=(str, str))
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (str, "PSR\0"),
+        (int, "9" * 30),
+        (datetime.fromisoformat, "2026-11-26T08:00:00"),
+    ],
+)
+def test_a_forged_token_of_what_no_row_can_hold_is_refused(part: Part, text: str) -> None:
+    forged = Page(request()).token(text)
+    with pytest.raises(PageTokenInvalid):
+        Page(request(page_token=forged), key=(part,))
 
 
 def test_a_token_of_other_filters_is_refused() -> None:

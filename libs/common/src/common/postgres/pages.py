@@ -7,6 +7,7 @@ no secret and no grant: whoever forges one gets another place in a list that the
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -17,7 +18,8 @@ from common.errors import FieldsInvalid, Violation
 
 DEFAULT_SIZE = 50
 MAX_SIZE = 1000
-
+LARGEST = 2**63 - 1
+NUL = "\0"
 
 Part = Callable[[str], object]
 
@@ -66,12 +68,28 @@ class Page:
             raise _invalid()
         try:
             parts = orjson.loads(body)
-            return [part(text) for part, text in zip(self._key, parts, strict=True)]
+            key = [part(text) for part, text in zip(self._key, parts, strict=True)]
         except (ValueError, TypeError) as error:
             raise _invalid() from error
+        if not all(map(_can_be_stored, key)):
+            raise _invalid()
+        return key
 
     def _seal(self, body: bytes) -> bytes:
         return blake2b(self._fingerprint + body, digest_size=8).digest()
+
+
+def _can_be_stored(value: object) -> bool:
+    """Tell whether a column may hold it; what may not is in no row, but in a forged token."""
+    match value:
+        case str():
+            return NUL not in value
+        case int():
+            return abs(value) <= LARGEST
+        case datetime():
+            return value.tzinfo is not None
+        case _:
+            return True
 
 
 def _fingerprint(request: Message) -> bytes:
