@@ -254,6 +254,7 @@ async def test_counters_that_cannot_be_taken_are_told_and_spoil_no_others(
             *smokeping("P-0", (-60, 160, 160), (3600, 220, 220)),
             *smokeping("NO-SUCH", (-60, 1, 1)),
             *smokeping("P-1", (-60, 1, 1), (2**42, 2, 2)),
+            *smokeping("P-3", (-120, 1e308, -1e308), (-60, 1.5e308, -1e308)),
             series("probe_success", "P-2", [(0, 1)]),
         ),
     )

@@ -61,9 +61,13 @@ def test_the_series_of_smokeping_are_readings_and_those_in_between_left_aside() 
 def test_a_reading_of_which_a_counter_is_not_there_is_left_to_the_next(missing: int) -> None:
     first = smokeping((1000, 10, 10, 0.2))
     del first[missing]
-    late = smokeping((1000, 10, 10, float("nan")), (2000, 20, 20, 0.4))
     assert readings(first) == {}
-    assert [one.time_ms for several in readings(late).values() for one in several] == [2000]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, -1e308, 1e308])
+def test_what_no_counter_can_say_is_no_reading(value: float) -> None:
+    rubbish = smokeping((1000, 10, value, 0.2), (1500, value, 10, 0.2), (2000, 20, 20, 0.4))
+    assert [one.time_ms for several in readings(rubbish).values() for one in several] == [2000]
 
 
 def test_what_was_sent_and_answered_between_two_readings_is_a_measurement_of_its_begin() -> None:

@@ -9,7 +9,6 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import isfinite
 from typing import NamedTuple, Self
 
 from monitoring.domain.samples import FILE, NAME, Key, Measured, Series, target_of
@@ -17,6 +16,8 @@ from monitoring.domain.samples import FILE, NAME, Key, Measured, Series, target_
 ON_ITS_WAY = 1
 LONGEST_MS = 600_000
 """After a longer gap counting begins anew: nobody knows when in it something was lost."""
+LARGEST = 2.0**53
+"""Up to here every count is a number of its own; nothing that counts gets there."""
 MS = 1000.0
 
 
@@ -131,7 +132,7 @@ def _values(series: Iterable[Series]) -> Iterator[tuple[Target, str, int, float]
         name, target = one.labels.get(NAME, ""), target_of(one.labels)
         if name in _by_name() and target:
             for time_ms, value in one.samples:
-                if isfinite(value):
+                if 0 <= value <= LARGEST:  # and no NaN, which marks the end of a series
                     yield Target(*target), name, time_ms, value
 
 
